@@ -1,0 +1,1 @@
+"""The Directory Bridge: a GitBook organisation that follows its directory."""

@@ -1,0 +1,1 @@
+"""The commands: each parses, builds, calls and prints."""

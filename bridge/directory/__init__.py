@@ -1,0 +1,1 @@
+"""The domain: what a directory tells us and what follows from it. Pure values and functions, no I/O."""

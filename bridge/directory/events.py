@@ -1,0 +1,168 @@
+"""What a directory tells: eight kinds of event, and when each happened."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+_ORDER_BITS = 9
+_ORDER_MAX = (1 << _ORDER_BITS) - 1
+
+
+class EventName(StrEnum):
+    """The eight names that directory-sync products share."""
+
+    USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    USER_DELETED = "user.deleted"
+    GROUP_CREATED = "group.created"
+    GROUP_UPDATED = "group.updated"
+    GROUP_DELETED = "group.deleted"
+    USER_ADDED = "group.user_added"
+    USER_REMOVED = "group.user_removed"
+
+    @property
+    def is_membership(self) -> bool:
+        """True for the two events that name a user and a group."""
+        return self in (EventName.USER_ADDED, EventName.USER_REMOVED)
+
+    @property
+    def is_user(self) -> bool:
+        """True for the three events about a user alone."""
+        return self.value.startswith("user.")
+
+
+@dataclass(frozen=True, slots=True)
+class UserNews:
+    """What an event says of a user. None: it says nothing of that field."""
+
+    id: str
+    email: str | None = None
+    active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNews:
+    """What an event says of a group. `members`: the whole list, as PUT-style providers tell it."""
+
+    id: str
+    name: str | None = None
+    members: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One event as a sender told it, before it is stored.
+
+    `told`: when it happened by the sender's word, unix milliseconds, None without one.
+    `directory_id`: the sender's own id of the directory, "" without one.
+    `key`: what a repeat of this very delivery has in common with it (hashed), None: never a repeat.
+    """
+
+    name: EventName
+    user: UserNews | None = None
+    group: GroupNews | None = None
+    told: int | None = None
+    directory_id: str = ""
+    key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEvent:
+    """One event of the journal. `stamp` says when it happened: see `make_stamp`."""
+
+    name: EventName
+    stamp: int
+    user: UserNews | None = None
+    group: GroupNews | None = None
+    source: str = ""
+    delivery: str = ""
+    received: int = 0
+
+
+def make_stamp(milliseconds: int, order: int, negative: bool) -> int:
+    """Pack time, order within a body and sign into one number that sorts as news does.
+
+    Later news wins; at equal times the later element of one body; and between bodies that which
+    takes away (removed, inactive, deleted), so that a tie never leaves a leaver inside.
+    """
+    return (milliseconds << (_ORDER_BITS + 1)) | (min(order, _ORDER_MAX) << 1) | int(negative)
+
+
+def negative(stamp: int) -> int:
+    """Return the stamp with its sign set: the same moment, taking away."""
+    return stamp | 1
+
+
+def positive(stamp: int) -> int:
+    """Return the stamp with its sign cleared: the same moment, giving."""
+    return stamp & ~1
+
+
+def is_negative(stamp: int) -> bool:
+    """Tell whether the stamp's news takes something away."""
+    return bool(stamp & 1)
+
+
+def stamp_time(stamp: int) -> int:
+    """Return the stamp's time in unix milliseconds."""
+    return stamp >> (_ORDER_BITS + 1)
+
+
+def stamp_body(news: Iterable[News], arrived: int, first_order: int = 0) -> list[int]:
+    """Return a stamp (sign cleared) for each element of one body.
+
+    An event happened when its sender says or when it arrived (`arrived`, unix milliseconds),
+    whichever is earlier. Elements about the same thing at the same time keep their order in the body.
+    `first_order`: where untimed elements start, for bodies that arrived in the same millisecond.
+    """
+    stamps: list[int] = []
+    last: dict[tuple[int, str, str], int] = {}
+    for item in news:
+        at = arrived if item.told is None else min(item.told, arrived)
+        start = first_order if item.told is None else 0
+        reads, writes = _subjects(item)
+        order = max((last.get((at, *subject), start - 1) for subject in reads), default=start - 1) + 1
+        for subject in writes:
+            last[(at, *subject)] = max(order, last.get((at, *subject), 0))
+        stamps.append(make_stamp(at, order, False))
+    return stamps
+
+
+def _subjects(item: News) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return what an element must come after, and what must come after it."""
+    user = [("user", item.user.id)] if item.user else []
+    if item.group is None:
+        return user, user
+    if item.user is None:
+        return [("any of group", item.group.id)], [("group", item.group.id), ("any of group", item.group.id)]
+    return [*user, ("group", item.group.id)], [*user, ("any of group", item.group.id)]
+
+
+def encode_event(event: DirectoryEvent) -> dict[str, Any]:
+    """Return the event as the short JSON object the journal keeps."""
+    out: dict[str, Any] = {"n": event.name.value, "t": event.stamp}
+    if event.user:
+        out["u"] = [event.user.id, event.user.email, event.user.active]
+    if event.group:
+        members = None if event.group.members is None else list(event.group.members)
+        out["g"] = [event.group.id, event.group.name, members]
+    return out | {"s": event.source, "d": event.delivery, "r": event.received}
+
+
+def decode_event(row: dict[str, Any]) -> DirectoryEvent:
+    """Return the event that `encode_event` wrote.
+
+    Raises KeyError, TypeError or ValueError for a row that it did not write.
+    """
+    user, group = row.get("u"), row.get("g")
+    members = group[2] if group else None
+    return DirectoryEvent(
+        EventName(row["n"]),
+        int(row["t"]),
+        UserNews(user[0], user[1], user[2]) if user else None,
+        GroupNews(group[0], group[1], None if members is None else tuple(members)) if group else None,
+        row["s"],
+        row["d"],
+        int(row["r"]),
+    )

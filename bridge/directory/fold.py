@@ -1,0 +1,140 @@
+"""Folding events into the mirror of one directory. Pure: what it needs goes in, what changed comes out."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative
+from bridge.directory.groups import (
+    Group,
+    MemberList,
+    Membership,
+    listed_changes,
+    tell_group,
+    tell_list,
+    tell_membership,
+)
+from bridge.directory.users import User, tell_user
+
+Pair = tuple[str, str]  # (group id, user id)
+
+
+@dataclass(slots=True)
+class Mirror:
+    """The part of a directory's mirror that some events need: what is not in it is not known yet."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    memberships: dict[Pair, Membership] = field(default_factory=dict)
+    lists: dict[str, tuple[MemberList, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Touched:
+    """What folding changed.
+
+    `users`, `groups`, `memberships`, `lists`: what has to be written. `news_of_users`: users of whom
+    anything changed that a plan may depend on; `news_of_groups`: groups of which that is so for all
+    their members. `unresolved`: how many events named an id that nothing else is known of ("u:…" or
+    "g:…"); `resolved`: ids of which now something is.
+    """
+
+    users: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    memberships: set[Pair] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
+    news_of_users: set[str] = field(default_factory=set)
+    news_of_groups: set[str] = field(default_factory=set)
+    unresolved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    resolved: set[str] = field(default_factory=set)
+
+
+def needs(events: list[DirectoryEvent]) -> tuple[set[str], set[str], set[Pair]]:
+    """Return the ids of users, groups and memberships that folding these events looks at."""
+    users = {event.user.id for event in events if event.user}
+    groups = {event.group.id for event in events if event.group}
+    pairs = {(event.group.id, event.user.id) for event in events if event.group and event.user}
+    pairs |= {(e.group.id, uid) for e in events if e.group for uid in e.group.members or ()}
+    return users, groups, pairs
+
+
+def fold(mirror: Mirror, events: list[DirectoryEvent]) -> Touched:
+    """Fold events into the mirror, in the order of the journal; the end does not depend on that order."""
+    touched = Touched()
+    for event in events:
+        if event.user:
+            _fold_user(mirror, touched, event, event.user)
+        if event.group:
+            _fold_group(mirror, touched, event, event.group)
+        if event.user and event.group and event.name.is_membership:
+            pair = (event.group.id, event.user.id)
+            before = mirror.memberships.get(pair, Membership())
+            _put_membership(mirror, touched, pair, tell_membership(before, event.name, event.stamp))
+        _count_unresolved(mirror, touched, event)
+    return touched
+
+
+def _fold_user(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: UserNews) -> None:
+    before = mirror.users.get(news.id)
+    after = tell_user(before or User(), event.name, news, event.stamp)
+    if after == before:
+        return
+    mirror.users[news.id] = after
+    touched.users.add(news.id)
+    if before is None or _shown_user(before) != _shown_user(after):
+        touched.news_of_users.add(news.id)
+    if after.email and not (before and before.email):
+        touched.resolved.add(f"u:{news.id}")
+
+
+def _shown_user(user: User) -> tuple[object, ...]:
+    return user.email, user.active, user.former, user.deleted_at, user.episode
+
+
+def _fold_group(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: GroupNews) -> None:
+    before = mirror.groups.get(news.id)
+    after = tell_group(before or Group(), event.name, news, event.stamp)
+    if after != before:
+        mirror.groups[news.id] = after
+        touched.groups.add(news.id)
+        if before is None or _shown_group(before) != _shown_group(after):
+            touched.news_of_groups.add(news.id)
+        if after.name and not (before and before.name):
+            touched.resolved.add(f"g:{news.id}")
+    if news.members is None or event.name is EventName.GROUP_DELETED:
+        return
+    if event.name is EventName.GROUP_CREATED:  # nobody was in it before, so its first list is news
+        _fold_list(mirror, touched, news.id, (), event.stamp)
+    _fold_list(mirror, touched, news.id, news.members, event.stamp)
+
+
+def _shown_group(group: Group) -> tuple[object, ...]:
+    return group.name, group.exists, group.deleted_at
+
+
+def _fold_list(mirror: Mirror, touched: Touched, group: str, members: tuple[str, ...], stamp: int) -> None:
+    before = mirror.lists.get(group, ())
+    after = tell_list(before, members, stamp)
+    if after == before:
+        return
+    mirror.lists[group] = after
+    touched.lists.add(group)
+    changes = listed_changes(after)
+    for user in set(changes) | set(listed_changes(before)):
+        row = mirror.memberships.get((group, user), Membership())
+        kept = row.listed_at if row.listed_at <= negative(after[0].first) else 0  # its list was let go
+        _put_membership(mirror, touched, (group, user), replace(row, listed_at=changes.get(user, kept)))
+
+
+def _put_membership(mirror: Mirror, touched: Touched, pair: Pair, row: Membership) -> None:
+    if mirror.memberships.get(pair) != row:
+        mirror.memberships[pair] = row
+        touched.memberships.add(pair)
+        touched.news_of_users.add(pair[1])
+
+
+def _count_unresolved(mirror: Mirror, touched: Touched, event: DirectoryEvent) -> None:
+    """An event is unresolved while its user has no address or its group no name."""
+    if event.user and not mirror.users[event.user.id].email:
+        touched.unresolved[f"u:{event.user.id}"] += 1
+    elif event.group and not mirror.groups[event.group.id].name:
+        touched.unresolved[f"g:{event.group.id}"] += 1

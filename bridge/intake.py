@@ -1,0 +1,293 @@
+"""The way of one delivery: verify, parse, stamp, store; and the task that stores many at once."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+import structlog
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_body
+from bridge.settings import SourceSettings
+from bridge.sources.base import (
+    Delivery,
+    Parsed,
+    Refused,
+    Source,
+    UnavailableError,
+    UnreadableError,
+    UnverifiedError,
+)
+from bridge.store.journal import Entry, Receipt, Submission
+
+ANSWER_SECONDS = 1.8  # Okta's hooks wait 3 s, so Redis gets less than 2
+LARGEST_BATCH = 256  # submissions in one round trip
+MOST_ENTRIES = 2000  # events in one round trip, unless a single body has more
+MOST_REFUSED = 100  # rows kept of one body
+AHEAD_MILLISECONDS = 1000  # what a sender's clock may be ahead before it counts
+QUIET_MILLISECONDS = 1000  # between two log lines about deliveries that are not verified
+ORDERS = 512  # elements that one millisecond can tell apart, see bridge.directory.events.make_stamp
+
+log = structlog.get_logger()
+
+
+class StoreError(Exception):
+    """It is not known to be stored: the sender has to come again."""
+
+
+class JournalStore(Protocol):
+    """What the front door needs of `bridge.store.journal.Journal`."""
+
+    async def accept(self, submissions: Sequence[Submission]) -> list[Receipt | Exception]:
+        """Store several bodies; a receipt or what went wrong for each."""
+        ...
+
+    async def not_ready(self) -> str | None:
+        """Return why an event could not be stored now, None when it could."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one verified body, in elements. `ahead`: how many told a time that is still to come."""
+
+    accepted: int
+    duplicates: int
+    refused: int = 0
+    ignored: int = 0
+    ahead: int = 0
+
+
+class ArrivalClock:
+    """Gives bodies their time of arrival, never going back.
+
+    Events that tell no time are ordered by it, also when two bodies arrive in the same millisecond.
+    """
+
+    def __init__(self) -> None:
+        """One for each process."""
+        self._last = 0
+        self._order = 0
+
+    def stamp(self, news: Sequence[News], now: int) -> tuple[int, list[int]]:
+        """Return when a body arrived, unix milliseconds, and the stamps of its elements."""
+        untimed = sum(item.told is None for item in news)
+        if now > self._last:
+            self._last, self._order = now, 0
+        elif self._order and self._order + untimed > ORDERS:
+            self._last, self._order = self._last + 1, 0
+        stamps = stamp_body(news, self._last, self._order)
+        self._order += untimed
+        return self._last, stamps
+
+
+def build_submission(
+    settings: SourceSettings, parsed: Parsed, stamps: Sequence[int], arrived: int, delivery: str
+) -> Submission:
+    """Return what is to be stored of one body; `stamps`: one for each of `parsed.news`."""
+    entries = [
+        _entry(settings, item, stamp, arrived, delivery)
+        for item, stamp in zip(parsed.news, stamps, strict=True)
+    ]
+    return Submission(settings.name, entries, refused_rows(settings.name, parsed.refused, arrived, delivery))
+
+
+def _entry(settings: SourceSettings, item: News, stamp: int, arrived: int, delivery: str) -> Entry:
+    event = DirectoryEvent(item.name, stamp, item.user, item.group, settings.name, delivery, arrived)
+    return Entry(journal_name(settings, item.directory_id), item.key, orjson.dumps(encode_event(event)))
+
+
+def journal_name(settings: SourceSettings, directory_id: str) -> str:
+    """Return the journal of an event: the directory's name, with the sender's own id of it if it told one."""
+    return f"{settings.directory_name}:{directory_id}" if directory_id else settings.directory_name
+
+
+def refused_rows(source: str, refused: Sequence[Refused], at: int, delivery: str) -> list[bytes]:
+    """Return JSON rows of what could not be read: where and why, nothing of what was sent.
+
+    `at`: unix milliseconds. Of a long list the first `MOST_REFUSED` are kept, and a row that says so.
+    """
+    kept = list(refused[:MOST_REFUSED])
+    if len(refused) > MOST_REFUSED:
+        more = len(refused) - MOST_REFUSED
+        kept.append(Refused(refused[MOST_REFUSED].index, f"{more} more elements of this body were refused"))
+    return [
+        orjson.dumps(
+            {"at": at, "source": source, "delivery": delivery, "index": one.index, "reason": one.reason}
+        )
+        for one in kept
+    ]
+
+
+class Batcher:
+    """Stores what many requests hand in with few round trips: those of one moment go together."""
+
+    def __init__(self, journal: JournalStore, seconds: float = ANSWER_SECONDS) -> None:
+        """`seconds`: how long a request waits for its answer at most."""
+        self._journal = journal
+        self._seconds = seconds
+        self._waiting: deque[tuple[Submission, asyncio.Future[Receipt]]] = deque()
+        self._bell = asyncio.Event()
+        self._closing = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Batcher"]:
+        """Flush in a task of its own while the block lasts; what waits at its end is still flushed."""
+        task = asyncio.create_task(self._run(), name="flush")
+        try:
+            yield self
+        finally:
+            self._closing = True
+            self._bell.set()
+            await task
+
+    async def store(self, submission: Submission) -> Receipt:
+        """Return the receipt once Redis has said that it holds everything in it. Raises StoreError."""
+        receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        receipt.add_done_callback(_retrieve)
+        self._waiting.append((submission, receipt))
+        self._bell.set()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.shield(receipt)
+        except TimeoutError:
+            receipt.cancel()  # not sent yet: it never will be; already sent: its key is found by the repeat
+            raise StoreError(f"Redis did not answer within {self._seconds} s") from None
+
+    async def _run(self) -> None:
+        while self._waiting or not self._closing:
+            await self._bell.wait()
+            self._bell.clear()
+            while self._waiting:
+                await self._flush(self._take())
+
+    def _take(self) -> list[tuple[Submission, asyncio.Future[Receipt]]]:
+        """Return the next ones to go together, without those whose request has gone."""
+        batch: list[tuple[Submission, asyncio.Future[Receipt]]] = []
+        entries = 0
+        while self._waiting and len(batch) < LARGEST_BATCH and entries < MOST_ENTRIES:
+            submission, receipt = self._waiting.popleft()
+            if not receipt.done():
+                batch.append((submission, receipt))
+                entries += len(submission.entries)
+        return batch
+
+    async def _flush(self, batch: list[tuple[Submission, asyncio.Future[Receipt]]]) -> None:
+        if not batch:
+            return
+        answers = await self._accept([submission for submission, _ in batch])
+        for (_, receipt), answer in zip(batch, answers, strict=True):
+            _settle(receipt, answer)
+
+    async def _accept(self, submissions: list[Submission]) -> Sequence[Receipt | Exception]:
+        """Ask the journal; whatever happens there, each submission gets its answer and the task lives on."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                answers = await self._journal.accept(submissions)
+        except Exception as error:
+            return [error] * len(submissions)
+        if len(answers) != len(submissions):
+            return [StoreError(f"{len(answers)} answers to {len(submissions)} bodies")] * len(submissions)
+        return answers
+
+
+def _settle(receipt: asyncio.Future[Receipt], answer: Receipt | Exception) -> None:
+    if receipt.done():
+        return
+    if isinstance(answer, Exception):
+        receipt.set_exception(StoreError(_describe(answer)))
+    else:
+        receipt.set_result(answer)
+
+
+def _retrieve(receipt: asyncio.Future[Receipt]) -> None:
+    """Look at the result, so that asyncio does not complain when the request is gone."""
+    if not receipt.cancelled():
+        receipt.exception()
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+class Intake:
+    """The way in for one source."""
+
+    def __init__(
+        self, settings: SourceSettings, source: Source, batcher: Batcher, clock: ArrivalClock
+    ) -> None:
+        """`batcher` and `clock` are shared by all sources of a process."""
+        self.settings = settings
+        self._source = source
+        self._batcher = batcher
+        self._clock = clock
+        self._said = 0
+        self._unsaid = 0
+
+    async def take(self, delivery: Delivery) -> Outcome:
+        """Verify a delivery and store all of it. What is returned is stored.
+
+        Raises UnverifiedError, UnavailableError, UnreadableError (its reason is kept) and StoreError.
+        """
+        try:
+            signed_at = await self._source.verify(delivery)
+        except (UnverifiedError, UnavailableError) as error:
+            self._say(error.reason, delivery.arrived)
+            raise
+        try:
+            parsed = self._source.parse(delivery, signed_at)
+        except UnreadableError as error:
+            with self._bound(secrets.token_hex(8)) as name:
+                await self._keep(error, delivery.arrived, name)
+            raise
+        with self._bound(delivery_name(parsed)) as name:
+            try:
+                return await self._store(parsed, delivery.arrived, name)
+            except StoreError as error:
+                log.warning("not stored", error=str(error))
+                raise
+
+    @contextmanager
+    def _bound(self, delivery: str) -> Iterator[str]:
+        """Bind source and delivery to all log lines of the block, whoever writes them."""
+        tokens = bind_contextvars(source=self.settings.name, delivery=delivery)
+        try:
+            yield delivery
+        finally:
+            reset_contextvars(**tokens)
+
+    def _say(self, reason: str, now: int) -> None:
+        """Log why a delivery is not verified, at a pace that strangers cannot raise."""
+        if abs(now - self._said) < QUIET_MILLISECONDS:
+            self._unsaid += 1
+            return
+        log.warning("not verified", source=self.settings.name, reason=reason, unsaid=self._unsaid)
+        self._said, self._unsaid = now, 0
+
+    async def _store(self, parsed: Parsed, now: int, name: str) -> Outcome:
+        if not parsed.news and not parsed.refused:
+            return Outcome(0, 0, ignored=parsed.ignored)
+        for one in parsed.refused[:MOST_REFUSED]:
+            log.warning("refused", index=one.index, reason=one.reason)
+        arrived, stamps = self._clock.stamp(parsed.news, now)
+        receipt = await self._batcher.store(build_submission(self.settings, parsed, stamps, arrived, name))
+        ahead = sum(item.told is not None and item.told > now + AHEAD_MILLISECONDS for item in parsed.news)
+        return Outcome(receipt.accepted, receipt.duplicates, len(parsed.refused), parsed.ignored, ahead)
+
+    async def _keep(self, error: UnreadableError, now: int, name: str) -> None:
+        """Keep why a body could not be read; that it cannot be kept is no news for its sender."""
+        log.warning("unreadable", status=error.status, reason=error.reason)
+        rows = refused_rows(self.settings.name, [Refused(0, error.reason)], now, name)
+        with suppress(StoreError):
+            await self._batcher.store(Submission(self.settings.name, refused=rows))
+
+
+def delivery_name(parsed: Parsed) -> str:
+    """Return 16 hex digits that name a delivery: the same for its repeats, where repeats can be told."""
+    key = next((item.key for item in parsed.news if item.key), None)
+    return key.hex()[:16] if key else secrets.token_hex(8)

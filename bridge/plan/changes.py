@@ -1,0 +1,139 @@
+"""The changes a plan is made of: values, with an order, so that a plan never wobbles."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bridge.settings import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change at the target. `object`: the e-mail or the title it is about; `why`: in words."""
+
+    object: str
+    why: str
+    rank: ClassVar[int] = 99
+
+    @property
+    def kind(self) -> str:
+        """Return its name, as people and JSON see it."""
+        return type(self).__name__
+
+    @property
+    def sort_key(self) -> tuple[int, str]:
+        """Removals first, then what lowers a role, invites, roles, teams; then by object."""
+        return self.rank, self.object
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"{self.kind} {self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove(Change):
+    """Take a member out of the organisation."""
+
+    id: str = ""
+    moved_to: str | None = None
+    rank: ClassVar[int] = 0
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"remove member {self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetRole(Change):
+    """Give a member another role."""
+
+    id: str = ""
+    role: Role = "read"
+    was: Role = "read"
+    lowers: bool = False
+    rank: ClassVar[int] = 3
+
+    @property
+    def sort_key(self) -> tuple[int, str]:
+        """What lowers a role goes before all that gives."""
+        return (1 if self.lowers else 3), self.object
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"set role of {self.object} from {self.was} to {self.role}"
+
+
+@dataclass(frozen=True, slots=True)
+class Invite(Change):
+    """Make someone a member."""
+
+    role: Role = "read"
+    sso: bool = True
+    kept: bool = False
+    rank: ClassVar[int] = 2
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"invite {self.object} as {self.role}" + (" (SSO)" if self.sso else "")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSSO(Change):
+    """Let a member sign in by SSO."""
+
+    id: str = ""
+    rank: ClassVar[int] = 4
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"mark {self.object} as SSO user"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTeam(Change):
+    """Make a team with its first members (e-mails)."""
+
+    members: tuple[str, ...] = ()
+    rank: ClassVar[int] = 6
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"create team {self.object} with {len(self.members)} member(s)"
+
+
+@dataclass(frozen=True, slots=True)
+class RenameTeam(Change):
+    """Give a team the new name of its group."""
+
+    id: str = ""
+    was: str = ""
+    rank: ClassVar[int] = 5
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"rename team {self.was} to {self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTeamMembers(Change):
+    """Add and take out members (e-mails) of one team."""
+
+    id: str = ""
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    rank: ClassVar[int] = 7
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"team {self.object}: add {len(self.add)}, take out {len(self.remove)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTeam(Change):
+    """Delete a team that the bridge made and nobody needs."""
+
+    id: str = ""
+    rank: ClassVar[int] = 8
+
+    def describe(self) -> str:
+        """Return it in words."""
+        return f"delete team {self.object}"

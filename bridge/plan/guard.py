@@ -1,0 +1,95 @@
+"""The guard: what must wait for a person, with the numbers that say why.
+
+After Entra's accidental-deletion threshold, octoDNS' unsafe plans and Google's per-group limits.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from bridge.plan.changes import Remove
+from bridge.plan.scope import email_matches
+from bridge.settings import GuardSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What was read from the target just now about someone who is to lose something.
+
+    `is_owner`: the token is theirs; `is_admin`; `last_admin`: there is no other one.
+    """
+
+    is_owner: bool = False
+    is_admin: bool = False
+    last_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a change waits. `final`: not even an approval lets it through."""
+
+    reason: str
+    final: bool = False
+
+
+def never(fresh: Fresh) -> Hold | None:
+    """Return why someone may not lose their membership or admin role, whoever approves."""
+    if fresh.is_owner:
+        return Hold("the bridge's own token is theirs: make a token of another admin first", final=True)
+    if fresh.last_admin:
+        return Hold("the last admin of the organisation: make another admin first", final=True)
+    return None
+
+
+def needs_person(guard: GuardSettings, removal: Remove, fresh: Fresh) -> Hold | None:
+    """Return why a removal needs a person's approval, whatever its number."""
+    if removal.moved_to:
+        return Hold("the user's address changed; the old account may hold content: approve to remove it")
+    if fresh.is_admin:
+        return Hold("an admin of the organisation is removed only when a person approves")
+    if email_matches(guard.protect, removal.object):
+        return Hold("on the guard's protect list: removed only when a person approves")
+    return None
+
+
+def removal_limit(guard: GuardSettings, members: int) -> int:
+    """Return how many removals a window takes; `members`: known at its start."""
+    return max(guard.max_removals, int(members * guard.max_removal_percent / 100))
+
+
+def over_limit(guard: GuardSettings, removed: int, members: int) -> Hold | None:
+    """Return why one more removal must wait after `removed` in this window."""
+    limit = removal_limit(guard, members)
+    if removed < limit:
+        return None
+    return Hold(
+        f"{removed} removals within {_hours(guard.window)} are the limit ({limit}: the larger of "
+        f"max_removals = {guard.max_removals} and {guard.max_removal_percent:g} % of {members} members)"
+    )
+
+
+def over_invites(guard: GuardSettings, invited: int) -> Hold | None:
+    """Return why one more invite must wait after `invited` in this window."""
+    if not guard.max_invites or invited < guard.max_invites:
+        return None
+    return Hold(f"{invited} invites within {_hours(guard.window)} are the limit (max_invites)")
+
+
+def over_team_limit(guard: GuardSettings, losses: int, lost: int, size: int) -> Hold | None:
+    """Return why `losses` more members may not leave a team that lost `lost` of `size` in this window."""
+    total = lost + losses
+    share = size * guard.team_max_removal_percent / 100
+    if guard.team_max_removal_percent >= 100 or total <= share or total < guard.team_min_removals:
+        return None
+    return Hold(
+        f"the team would lose {total} of {size} members within {_hours(guard.window)}, more than "
+        f"team_max_removal_percent = {guard.team_max_removal_percent:g}"
+    )
+
+
+def parked_id(kind: str, subject: str) -> str:
+    """Return the id of a parked item: the same for the same object, whenever it is planned."""
+    return hashlib.blake2b(f"{kind} {subject}".encode(), digest_size=5).hexdigest()
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:g} h"

@@ -1,0 +1,229 @@
+"""What one person should be at the target, and the changes that make it so."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from bridge.plan.changes import Change, Invite, MarkSSO, Remove, SetRole
+from bridge.plan.people import Person, UserView
+from bridge.plan.roles import is_lower, ruled_role
+from bridge.plan.scope import admits, admits_address, ever_admitted, is_address, is_excluded
+from bridge.plan.teams import TeamBinding, titles_of
+from bridge.settings import Role, TargetSettings
+
+GIVEN, FOUND = "given", "found"
+
+
+class State(StrEnum):
+    """What is known of a person at the target."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    INVITED = "invited"
+    KNOWN = "known"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberBinding:
+    """What is known of a person at the target.
+
+    `ours`: the bridge invited them; `kept`: they have a role from before and no rule has named it;
+    `holders`: refs of the directory users it was last theirs; `teams`: team id → "given" by the bridge
+    or "found" there; `failed_sso`: invited, but GitBook could not make them an SSO user;
+    `admitted`: the scope let them in once.
+    """
+
+    state: State = State.UNKNOWN
+    id: str | None = None
+    role: Role = "read"
+    sso: bool = False
+    ours: bool = False
+    kept: bool = False
+    failed_sso: bool = False
+    admitted: bool = False
+    holders: tuple[str, ...] = ()
+    teams: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the directory, the scope and the rules want of one person.
+
+    `role`, `role_why`: of the rule that names them, None without one; `titles`: of their teams;
+    `named_titles`: of the teams of every group they were ever named in; `admitted`: they are the
+    bridge's to remove; `why_not`: why they are to be no member; `moved_to`: their new address;
+    `token` changes when any of the users behind it came back to life since.
+    """
+
+    email: str
+    member: bool
+    excluded: bool = False
+    role: Role | None = None
+    role_why: str = ""
+    titles: frozenset[str] = frozenset()
+    named_titles: frozenset[str] = frozenset()
+    holders: tuple[str, ...] = ()
+    admitted: bool = False
+    why_not: str = ""
+    moved_to: str | None = None
+    token: str = ""
+
+
+def want(person: Person, target: TargetSettings) -> Wanted:
+    """Work out what is wanted of a person."""
+    scope = target.members
+    holders = [user for user in person.users if admits(scope, person.email, user)]
+    groups = {group.ref: group for user in holders for group in user.groups}.values()
+    named = {group.ref: group for user in (*person.users, *person.former) for group in user.named}.values()
+    rule = ruled_role(target.roles, groups) if holders else None
+    moved = [user for user in person.former if user.email and admits(scope, user.email, user)]
+    return Wanted(
+        person.email,
+        bool(holders),
+        is_excluded(scope, person.email),
+        rule[0] if rule else None,
+        rule[1] if rule else "",
+        frozenset(title for group in groups for title in titles_of(target.teams, group)),
+        frozenset(title for group in named for title in titles_of(target.teams, group)),
+        tuple(sorted(user.ref for user in holders)),
+        bool(holders) or ever_admitted(scope, person),
+        "" if holders else _why_not(person, target, moved),
+        min((user.email for user in moved if user.email), default=None) if not holders else None,
+        _token(person),
+    )
+
+
+def _why_not(person: Person, target: TargetSettings, moved: list[UserView]) -> str:
+    if moved:
+        return "the user has another address in the directory now"
+    everyone = (*person.users, *person.former)
+    if any(user.active for user in everyone):
+        inside = admits_address(target.members, person.email)
+        return "left the groups of the scope" if inside else "the address is outside the scope's domains"
+    if any(user.exists for user in everyone):
+        return "inactive in the directory"
+    return "deleted from the directory"
+
+
+def _token(person: Person) -> str:
+    """A decision about a removal holds until one of the users has been active again since."""
+    seen = sorted(f"{user.ref} {user.episode}" for user in (*person.users, *person.former))
+    return hashlib.blake2b("\n".join(seen).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """The changes for one person.
+
+    `join`: titles of teams to get into; `leave`: ids of teams to get out of; `impossible`: why nothing
+    can be done; `pending`: they must go, but are only invited yet; `binding`: the binding with what
+    planning itself found out.
+    """
+
+    wanted: Wanted
+    binding: MemberBinding
+    changes: tuple[Change, ...] = ()
+    join: frozenset[str] = frozenset()
+    leave: frozenset[str] = frozenset()
+    impossible: str | None = None
+    pending: bool = False
+
+    @property
+    def removal(self) -> Remove | None:
+        """The removal among the changes."""
+        return next((change for change in self.changes if isinstance(change, Remove)), None)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is to be done."""
+        return not (self.changes or self.join or self.leave or self.impossible or self.pending)
+
+
+def plan_member(
+    wanted: Wanted,
+    binding: MemberBinding,
+    target: TargetSettings,
+    teams: Mapping[str, TeamBinding],
+    before: MemberBinding | None = None,
+) -> MemberPlan:
+    """Compare what is wanted of a person with what is known.
+
+    `binding` must not be unknown. `teams`: by the title they should have. `before`: the binding of the
+    address that the same user had until it changed: a role from before moves with them.
+    """
+    if wanted.excluded:
+        return MemberPlan(wanted, binding)
+    binding = replace(binding, admitted=binding.admitted or wanted.admitted)
+    if not wanted.member:
+        return _plan_leaver(wanted, binding)
+    if binding.state is State.ABSENT:
+        return _plan_joiner(wanted, binding, target, before)
+    if binding.state is State.KNOWN:
+        return _plan_member(wanted, binding, target, teams)
+    return MemberPlan(wanted, binding)
+
+
+def _plan_leaver(wanted: Wanted, binding: MemberBinding) -> MemberPlan:
+    if not binding.admitted:
+        return MemberPlan(wanted, binding)
+    if binding.state is State.INVITED:
+        return MemberPlan(wanted, binding, pending=True)
+    if binding.state is State.KNOWN and binding.id:
+        removal = Remove(wanted.email, wanted.why_not, binding.id, wanted.moved_to)
+        return MemberPlan(wanted, binding, (removal,))
+    return MemberPlan(wanted, binding)
+
+
+def _plan_joiner(
+    wanted: Wanted, binding: MemberBinding, target: TargetSettings, before: MemberBinding | None
+) -> MemberPlan:
+    if not is_address(wanted.email):
+        problem = "it is not an e-mail address: give the user one in the directory"
+        return MemberPlan(wanted, binding, impossible=problem)
+    kept = bool(before and before.kept and wanted.role is None)
+    role = before.role if before and kept else wanted.role or target.default_role
+    invite = Invite(wanted.email, wanted.role_why or "named by the directory", role, target.sso, kept)
+    return MemberPlan(wanted, binding, (invite,), join=wanted.titles)
+
+
+def _plan_member(
+    wanted: Wanted, binding: MemberBinding, target: TargetSettings, teams: Mapping[str, TeamBinding]
+) -> MemberPlan:
+    taken_over = bool(binding.holders) and not set(binding.holders) & set(wanted.holders)
+    kept = binding.kept and wanted.role is None and not taken_over
+    binding = replace(binding, kept=kept, holders=wanted.holders)
+    changes: list[Change] = []
+    role = wanted.role or (binding.role if kept else target.default_role)
+    if role != binding.role:
+        why = wanted.role_why or ("another user has the address now" if taken_over else "no rule names them")
+        lowers = is_lower(role, binding.role)
+        changes.append(SetRole(wanted.email, why, binding.id or "", role, binding.role, lowers))
+    if target.sso and not binding.sso and _may_mark(binding, target):
+        changes.append(MarkSSO(wanted.email, "people of the directory sign in by SSO", binding.id or ""))
+    join, leave = _team_changes(wanted, binding, teams)
+    return MemberPlan(wanted, binding, tuple(changes), join, leave)
+
+
+def _may_mark(binding: MemberBinding, target: TargetSettings) -> bool:
+    return target.sso_existing or (binding.ours and not binding.failed_sso)
+
+
+def _team_changes(
+    wanted: Wanted, binding: MemberBinding, teams: Mapping[str, TeamBinding]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the titles to join and the ids to leave.
+
+    Someone leaves a team that the bridge put them in, or that the directory named them for; nobody
+    else: strangers in an adopted team stay in it.
+    """
+    by_id = {team.id: title for title, team in teams.items() if team.id}
+    inside = {by_id[ident] for ident in binding.teams if ident in by_id}
+    leave = {
+        ident
+        for ident, how in binding.teams.items()
+        if ident in by_id
+        and by_id[ident] not in wanted.titles
+        and (how == GIVEN or by_id[ident] in wanted.named_titles)
+    }
+    return wanted.titles - inside, frozenset(leave)

@@ -1,0 +1,24 @@
+"""Which role a person gets: `[[targets.roles]]`, the first match wins."""
+
+from collections.abc import Iterable
+
+from bridge.plan.people import GroupView
+from bridge.plan.scope import group_matches
+from bridge.settings import Role, RoleRule
+
+RANKS: tuple[Role, ...] = ("guest", "read", "comment", "review", "edit", "create", "admin")
+
+
+def is_lower(role: Role, than: Role) -> bool:
+    """Tell whether a role grants less than another."""
+    return RANKS.index(role) < RANKS.index(than)
+
+
+def ruled_role(rules: Iterable[RoleRule], groups: Iterable[GroupView]) -> tuple[Role, str] | None:
+    """Return the role of the first rule that one of the groups matches, and why; None without one."""
+    held = sorted(groups, key=lambda group: group.ref)
+    for rule in rules:
+        for group in held:
+            if group_matches(rule.group, group):
+                return rule.role, f'in group "{group.name}", rule group = "{rule.group}"'
+    return None

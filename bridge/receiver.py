@@ -1,0 +1,308 @@
+"""The receiver: routes and lifespan, nothing clever."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.intake import ArrivalClock, Batcher, Intake, JournalStore, Outcome, StoreError
+from bridge.metrics import CONTENT_TYPE, Metrics
+from bridge.problems import Answer, problem
+from bridge.settings import Settings
+from bridge.sources.base import Delivery, UnavailableError, UnreadableError, UnverifiedError
+from bridge.sources.registry import make_source
+
+BODY_SECONDS = 15.0  # for a whole body to arrive
+READY_SECONDS = 1.8
+RETRY_AFTER = "5"
+
+OpenJournal = Callable[[], AbstractAsyncContextManager[JournalStore]]
+
+log = structlog.get_logger()
+
+_UNVERIFIED = problem(
+    401, "The delivery could not be verified.", {"WWW-Authenticate": 'Webhook realm="directory-bridge"'}
+)
+_UNKNOWN = problem(404, "There is no source of that name.")
+_TOO_SLOW = problem(408, "The body did not arrive in time.", {"Connection": "close"})
+
+
+class BodyError(Exception):
+    """The body cannot be had; `answer` says so."""
+
+    def __init__(self, answer: Answer) -> None:
+        """`answer`: 408 or 413."""
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class Webhooks:
+    """POST /webhooks/{source}, as a plain ASGI application."""
+
+    def __init__(self, intakes: dict[str, Intake], limit: int, metrics: Metrics, seconds: float) -> None:
+        """`intakes`: by source name, filled by the lifespan; `limit`: bytes of a body; `seconds`: for it."""
+        self._intakes = intakes
+        self._limit = limit
+        self._metrics = metrics
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one delivery."""
+        intake = self._intakes.get(scope["path_params"]["source"])
+        if intake is None:
+            self._metrics.count_delivery("", "unknown")
+            return await _UNKNOWN.send(send)
+        headers = _headers(scope)
+        try:
+            body = await read_body(headers, receive, self._limit, self._seconds)
+        except BodyError as error:
+            self._metrics.count_delivery(intake.settings.name, _OUTCOMES[error.answer.status])
+            return await error.answer.send(send)
+        except ClientDisconnect:
+            return self._metrics.count_delivery(intake.settings.name, "disconnected")
+        return await (await self._take(intake, Delivery(headers, body, _now()))).send(send)
+
+    async def _take(self, intake: Intake, delivery: Delivery) -> Answer:
+        began = time.perf_counter()
+        name = intake.settings.name
+        try:
+            outcome = await intake.take(delivery)
+        except Exception as error:
+            answer = answer_to(error, intake.settings.kind)
+            self._metrics.count_delivery(name, _OUTCOMES[answer.status], time.perf_counter() - began)
+            return answer
+        self._metrics.count_delivery(name, "stored", time.perf_counter() - began)
+        self._metrics.count_events(name, "accepted", outcome.accepted)
+        self._metrics.count_events(name, "duplicate", outcome.duplicates)
+        self._metrics.count_events(name, "refused", outcome.refused)
+        self._metrics.count_events(name, "ignored", outcome.ignored)
+        self._metrics.count_events(name, "ahead", outcome.ahead)
+        return Answer(200, told(outcome))
+
+
+_OUTCOMES = {
+    400: "unreadable",
+    401: "unverified",
+    408: "slow",
+    413: "too_large",
+    422: "unreadable",
+    429: "not_stored",
+    503: "not_stored",
+}
+
+
+def told(outcome: Outcome) -> bytes:
+    """Return the body of a 200, exactly as the interface has it; the last two are left out when 0."""
+    body = b'{"accepted": %d, "duplicates": %d' % (outcome.accepted, outcome.duplicates)
+    if outcome.refused:
+        body += b', "refused": %d' % outcome.refused
+    if outcome.ignored:
+        body += b', "ignored": %d' % outcome.ignored
+    return body + b"}"
+
+
+def answer_to(error: Exception, kind: str) -> Answer:
+    """Return what a sender of that kind gets for an error of `Intake.take`; raise any other again."""
+    match error:
+        case UnverifiedError():
+            return _UNVERIFIED
+        case UnreadableError():
+            return problem(error.status, error.reason)
+        case StoreError():
+            return _again(kind, "It could not be stored. Send it again.")
+        case UnavailableError():
+            return _again(kind, "It cannot be verified now. Send it again.")
+    raise error
+
+
+def _again(kind: str, detail: str) -> Answer:
+    """Ask for a repeat in the way the sender understands: a flow of Okta retries nothing but 429."""
+    return problem(429 if kind == "okta-workflows" else 503, detail, {"Retry-After": RETRY_AFTER})
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def read_body(headers: dict[str, str], receive: Receive, limit: int, seconds: float) -> bytes:
+    """Return the whole body. Raises BodyError (413 over `limit` bytes, 408 late) and ClientDisconnect."""
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+        raise BodyError(_too_large(limit))
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read_chunks(receive, limit)
+    except TimeoutError:
+        raise BodyError(_TOO_SLOW) from None
+
+
+async def _read_chunks(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise BodyError(_too_large(limit))
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limit: int) -> Answer:
+    return problem(413, f"The body has more than {limit} bytes (receiver.max_body).")
+
+
+class Probes:
+    """/livez, /readyz and /metrics, for whoever watches over the process."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """`journal` is set while the application runs."""
+        self.metrics = metrics
+        self.journal: JournalStore | None = None
+
+    def routes(self, with_metrics: bool) -> list[Route]:
+        """Return the routes; `with_metrics`: whether /metrics answers here."""
+        shown = [Route("/metrics", self.show_metrics)] if with_metrics else []
+        return [Route("/livez", self.live), Route("/readyz", self.ready), *shown]
+
+    async def live(self, _request: Request) -> Response:
+        """200 while the process serves."""
+        return Response(b'{"status": "ok"}', media_type="application/json")
+
+    async def ready(self, _request: Request) -> Response:
+        """200 when Redis can store an event, else 503 with the reason."""
+        reason = await self._not_ready()
+        if reason is None:
+            return Response(b'{"status": "ok"}', media_type="application/json")
+        return as_response(problem(503, reason, {"Retry-After": RETRY_AFTER}))
+
+    async def _not_ready(self) -> str | None:
+        if self.journal is None:
+            return "It is starting or stopping."
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                return await self.journal.not_ready()
+        except TimeoutError:
+            return f"Redis did not answer within {READY_SECONDS} s."
+
+    async def show_metrics(self, _request: Request) -> Response:
+        """The figures of this process."""
+        return Response(self.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+
+def as_response(answer: Answer) -> Response:
+    """Return an answer as Starlette wants it."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    headers["content-type"] = answer.kind.decode("latin-1")
+    return Response(answer.body, answer.status, headers)
+
+
+class Unbroken:
+    """Answers 500 to what nobody expected and logs it, once, without the request's body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """`app`: what may break."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("unexpected", method=scope["method"], path=scope["path"])
+            if not started:
+                await problem(500, "This is a fault of ours; it has been logged.").send(send)
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    """Turn Starlette's own 404 and 405 into problems."""
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+    return as_response(problem(status, "", headers))
+
+
+def create_app(
+    settings: Settings,
+    open_journal: OpenJournal,
+    metrics: Metrics | None = None,
+    body_seconds: float = BODY_SECONDS,
+) -> Starlette:
+    """Return the public application.
+
+    `open_journal`: opens the store for as long as the application runs; it need not answer yet.
+    `metrics`: shared with the operators' application; /metrics answers here only when there is none.
+    `body_seconds`: how long a sender may take to send its body.
+    """
+    probes = Probes(metrics or Metrics())
+    intakes: dict[str, Intake] = {}
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with open_journal() as journal, Batcher(journal).running() as batcher:
+            clock = ArrivalClock()
+            intakes.update(
+                {one.name: Intake(one, make_source(one), batcher, clock) for one in settings.sources}
+            )
+            probes.journal = journal
+            yield
+            probes.journal = None
+
+    webhooks = Webhooks(intakes, settings.receiver.max_body, probes.metrics, body_seconds)
+    routes = [Route("/webhooks/{source}", webhooks, methods=["POST"])]
+    return _compose([*routes, *probes.routes(settings.operators is None)], lifespan)
+
+
+def create_operators_app(settings: Settings, open_journal: OpenJournal, metrics: Metrics) -> Starlette:
+    """Return the application of the operators' own listener ([operators]): probes and /metrics.
+
+    `metrics`: those given to `create_app` in the same process.
+    """
+    probes = Probes(metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with open_journal() as journal:
+            probes.journal = journal
+            yield
+            probes.journal = None
+
+    return _compose(probes.routes(settings.operators is not None), lifespan)
+
+
+def _compose(
+    routes: list[Route], lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]]
+) -> Starlette:
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Unbroken)],
+        exception_handlers={HTTPException: _refuse},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # Jackson follows a redirect with GET and loses the event
+    return app

@@ -1,0 +1,84 @@
+"""What every kind of sender has to offer, and how it says no."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bridge.directory.events import News
+
+
+class SourceError(Exception):
+    """A request that cannot be taken."""
+
+
+class UnverifiedError(SourceError):
+    """Who sent it is not proven. `reason` is for the operators; the sender always gets the same 401."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason`: what is wrong, without any part of a secret or signature."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnreadableError(SourceError):
+    """It is verified, but nothing in it can be read. `status` is 400 (not JSON) or 422 (not of this kind)."""
+
+    def __init__(self, reason: str, status: int = 422) -> None:
+        """`reason`: which field is missing or wrong, and what to send instead. It is sent back."""
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class UnavailableError(SourceError):
+    """It cannot be told now who sent it; a repeat may fare better. The sender is asked to come again."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason`: what the proof needs and could not be reached, for the operators."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request as it arrived: lower-case header names, the raw body, unix milliseconds."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One element of a body that cannot be read: where it stood and why."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What one body holds. `ignored`: elements that are fine but mean nothing to the bridge."""
+
+    news: list[News] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    ignored: int = 0
+
+
+class Source(Protocol):
+    """A kind of sender, made once per configured source."""
+
+    async def verify(self, delivery: Delivery) -> int | None:
+        """Prove who sent it, over the raw bytes, in constant time, against every secret.
+
+        Returns the signed time in unix milliseconds, None where the scheme has none.
+        Raises UnverifiedError, or UnavailableError when that cannot be told now.
+        """
+        ...
+
+    def parse(self, delivery: Delivery, signed_at: int | None) -> Parsed:
+        """Read the verified body. Each element of a list stands alone.
+
+        Raises UnreadableError when nothing in it can be read.
+        """
+        ...

@@ -1,0 +1,138 @@
+"""JSON bodies: one object or a list of them, each element standing alone.
+
+Reasons go back to the sender and to operators: they name fields, types and keys, never a person.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from bridge.directory.events import EventName, News
+from bridge.sources.base import Parsed, Refused, UnreadableError
+
+LONGEST_TEXT = 1000  # of an id, a name or an address; they become parts of Redis keys
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+_PLAIN_EVENT = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
+
+
+class ElementError(Exception):
+    """One element cannot be read. `acknowledged`: the sender can do nothing about it, so it gets its 200."""
+
+    def __init__(self, reason: str, acknowledged: bool = False) -> None:
+        """`reason`: the field, what is wrong with it, and what to send instead."""
+        super().__init__(reason)
+        self.reason = reason
+        self.acknowledged = acknowledged
+
+
+def parse_elements(body: bytes, read: Callable[[int, Mapping[str, Any]], News | None]) -> Parsed:
+    """Read every element of a body; `read` returns None for one that means nothing to the bridge.
+
+    Raises UnreadableError: 400 when it is not JSON, 422 when nothing in it can be read.
+    """
+    whole = load_json(body)
+    elements = whole if isinstance(whole, list) else [whole]
+    news: list[News] = []
+    refused: list[Refused] = []
+    acknowledged = 0
+    for index, element in enumerate(elements):
+        try:
+            item = read(index, as_object(element, "the body" if element is whole else f"[{index}]"))
+        except ElementError as error:
+            refused.append(Refused(index, error.reason))
+            acknowledged += error.acknowledged
+            continue
+        if item is not None:
+            news.append(item)
+    if len(elements) == len(refused) and not acknowledged:
+        raise UnreadableError(_nothing(refused, isinstance(whole, list)))
+    return Parsed(news, refused, len(elements) - len(refused) - len(news))
+
+
+def _nothing(refused: list[Refused], is_list: bool) -> str:
+    if not refused:
+        return "the list is empty: send an event or a list of events"
+    if not is_list:
+        return refused[0].reason
+    return f"none of the {len(refused)} elements can be read; [0]: {refused[0].reason}"
+
+
+def load_json(body: bytes) -> Any:
+    """Return what the body holds. Raises UnreadableError(400) when it is not JSON (RFC 8259).
+
+    A lone surrogate, which JavaScript's JSON.stringify writes for half an emoji, becomes "?".
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            return _load_with_surrogates(body)
+        except (ValueError, RecursionError):
+            raise UnreadableError("the body is not JSON: send an event or a list of events", 400) from None
+
+
+def _load_with_surrogates(body: bytes) -> Any:
+    if b"\\u" not in body:
+        raise ValueError("there are no surrogates in it")
+    text = json.dumps(json.loads(body), ensure_ascii=False, allow_nan=False)
+    return orjson.loads(text.encode("utf-8", "replace"))
+
+
+def as_object(value: Any, where: str) -> Mapping[str, Any]:
+    """Return the value if it is an object. Raises ElementError."""
+    if not isinstance(value, dict):
+        raise ElementError(f"{where} is {kind_of(value)}: send an object")
+    return value
+
+
+def read_name(element: Mapping[str, Any]) -> EventName:
+    """Return the element's `event`. Raises ElementError when it is none of the eight."""
+    value = element.get("event")
+    if isinstance(value, str) and value in _NAMES:
+        return _NAMES[value]
+    plain = isinstance(value, str) and _PLAIN_EVENT.fullmatch(value)
+    found = f'is "{value}"' if plain else f"is {kind_of(value)}"
+    if value is None:
+        found = f"is missing ({keys_of(element)})"
+    raise ElementError(f"event {found}: send one of {', '.join(_NAMES)}")
+
+
+_NAMES = {name.value: name for name in EventName}
+
+
+def read_text(owner: Mapping[str, Any], key: str, where: str = "") -> str | None:
+    """Return a field's text, stripped; a whole number counts as text; empty counts as missing (None).
+
+    Raises ElementError for any other type, and for text over `LONGEST_TEXT` characters.
+    """
+    value = owner.get(key)
+    path = f"{where}.{key}" if where else key
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise ElementError(f"{path} is {kind_of(value)}: send a string")
+    if len(value) > LONGEST_TEXT:
+        raise ElementError(f"{path} has {len(value)} characters: send at most {LONGEST_TEXT}")
+    return value.strip() or None
+
+
+def kind_of(value: Any) -> str:
+    """Return what JSON calls a value's type, with an article: "a list", "null"."""
+    return _KINDS.get(type(value), "a number")
+
+
+_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+def keys_of(owner: Mapping[str, Any]) -> str:
+    """Return which keys an object has, for a reason; keys that might be data are only counted."""
+    plain = [key for key in owner if _PLAIN_KEY.fullmatch(key)][:8]
+    others = len(owner) - len(plain)
+    names = [*plain, f"{others} other(s)"] if others else plain
+    return f"it has {', '.join(names)}" if names else "it is empty"

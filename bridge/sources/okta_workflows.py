@@ -1,0 +1,192 @@
+"""Okta Workflows: whatever a flow builder puts together, in the shape that INTERFACE.md documents.
+
+A flow can send a fixed header, Basic, a client-credentials token, a JWT of its own, or, with the
+"Raw Request" and "HMAC" cards, a signature over `{timestamp}.{raw body}`
+(https://help.okta.com/en/prod/Content/Topics/Workflows/function-reference/Encryption/encryption_hmac.htm).
+"""
+
+import binascii
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from bridge.directory.events import GroupNews, News, UserNews
+from bridge.settings import SourceSettings
+from bridge.sources.base import Delivery, Parsed, UnverifiedError
+from bridge.sources.bodies import (
+    ElementError,
+    as_object,
+    keys_of,
+    kind_of,
+    parse_elements,
+    read_name,
+    read_text,
+)
+from bridge.sources.signatures import equals_any, is_fresh, parse_digits, raw_header, signed_by_any
+from bridge.sources.tokens import Tokens
+
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_FIRST_YEAR = 2000  # an earlier one is a program's empty date, not a moment at which something happened
+_WORDS = {"true": True, "false": False}
+
+
+class OktaWorkflows:
+    """One configured flow, or several that share a URL."""
+
+    def __init__(self, settings: SourceSettings, tokens: Tokens | None = None) -> None:
+        """`settings`: its secrets are read at every delivery. `tokens`: the judge of JWTs, for tests."""
+        self._settings = settings
+        self._tokens = tokens or Tokens(settings)
+
+    async def verify(self, delivery: Delivery) -> int | None:
+        """Return the signed time (`auth = "hmac"`), unix milliseconds, else None.
+
+        Raises UnverifiedError, and UnavailableError when a JWT's keys cannot be reached.
+        """
+        match self._settings.auth:
+            case "hmac":
+                return self._check_signature(delivery)
+            case "basic":
+                self._check_basic(_credentials(delivery, "basic"))
+            case "header":
+                self._check_secret(delivery.headers.get((self._settings.header or "").lower()))
+            case "jwt":
+                await self._tokens.verify(_credentials(delivery, "bearer"))
+            case "bearer":
+                self._check_secret(_credentials(delivery, "bearer"))
+        return None
+
+    def parse(self, delivery: Delivery, signed_at: int | None) -> Parsed:
+        """Read one event or a list of them. Raises UnreadableError.
+
+        The signed time counts whole seconds, so it says nothing of the order of events and is not used.
+        """
+        return parse_elements(delivery.body, _read)
+
+    def _check_secret(self, given: str | None) -> None:
+        if given is None:
+            raise UnverifiedError(f"there is no {self._settings.header} header")
+        if not equals_any(self._settings.secrets, raw_header(given)):
+            raise UnverifiedError("no secret is what was sent")
+
+    def _check_basic(self, given: str) -> None:
+        """RFC 7617; the secret is `user:password`."""
+        try:
+            pair = binascii.a2b_base64(raw_header(given), strict_mode=True)
+        except ValueError:
+            raise UnverifiedError("what follows Basic is not base64") from None
+        if not equals_any(self._settings.secrets, pair):
+            raise UnverifiedError("no secret is what was sent")
+
+    def _check_signature(self, delivery: Delivery) -> int:
+        stamp = delivery.headers.get("x-bridge-timestamp", "").strip()
+        seconds = parse_digits(stamp)
+        if seconds is None:
+            raise UnverifiedError("X-Bridge-Timestamp is missing or not unix seconds")
+        version, _, signature = delivery.headers.get("x-bridge-signature", "").strip().partition("=")
+        if version != "v1" or not signature:
+            raise UnverifiedError("X-Bridge-Signature is missing or not of the form v1=<hex>")
+        if not is_fresh(seconds * 1000, delivery.arrived, self._settings.tolerance_seconds):
+            raise UnverifiedError(
+                f"X-Bridge-Timestamp is off by more than {self._settings.tolerance_seconds:.0f} s"
+            )
+        message = stamp.encode("ascii") + b"." + delivery.body
+        if not signed_by_any(self._settings.secrets, message, raw_header(signature.lower())):
+            raise UnverifiedError("no secret makes the signature")
+        return seconds * 1000
+
+
+def _credentials(delivery: Delivery, scheme: str) -> str:
+    """Return what follows the scheme in `Authorization` (RFC 9110, 11.4)."""
+    found, _, credentials = delivery.headers.get("authorization", "").strip().partition(" ")
+    if found.lower() != scheme:
+        raise UnverifiedError(f"Authorization is not of the form {scheme.capitalize()} <credentials>")
+    return credentials.strip()
+
+
+def _read(_index: int, element: Mapping[str, Any]) -> News:
+    name = read_name(element)
+    user = _user(element) if name.is_user or name.is_membership else None
+    group = None if name.is_user else _group(element)
+    return News(name, user, group, _occurred_at(element), key=_key(element))
+
+
+def _part(element: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    if element.get(part) is None:
+        raise ElementError(f"{part} is missing ({keys_of(element)})")
+    return as_object(element[part], part)
+
+
+def _user(element: Mapping[str, Any]) -> UserNews:
+    told = _part(element, "user")
+    email = read_text(told, "email", "user")
+    ident = read_text(told, "id", "user") or (email and email.lower())
+    if not ident:
+        raise ElementError(f"user.id and user.email are both missing ({keys_of(told)})")
+    return UserNews(ident, email, _active(told.get("active")))
+
+
+def _group(element: Mapping[str, Any]) -> GroupNews:
+    told = _part(element, "group")
+    name = read_text(told, "name", "group")
+    ident = read_text(told, "id", "group") or name
+    if not ident:
+        raise ElementError(f"group.id and group.name are both missing ({keys_of(told)})")
+    return GroupNews(ident, name)
+
+
+def _active(value: Any) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else None
+    if text == "":
+        return None
+    if text not in _WORDS:
+        raise ElementError(
+            f"user.active is {kind_of(value)} that is neither true nor false: send true or false"
+        )
+    return _WORDS[text]
+
+
+def _occurred_at(element: Mapping[str, Any]) -> int | None:
+    """Return `occurred_at` in unix milliseconds. Raises ElementError when it is there and unreadable."""
+    text = read_text(element, "occurred_at")
+    if text is None:
+        return None
+    found = parse_moment(text)
+    if found is None:
+        raise ElementError("occurred_at is not a time: send RFC 3339, such as 2026-01-31T09:30:00.000Z")
+    return found
+
+
+def parse_moment(text: str) -> int | None:
+    """Return an RFC 3339 time in unix milliseconds, None for anything else or before the year 2000.
+
+    As lenient as flows are: a space for the T, no seconds, no offset (UTC).
+    """
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        return None
+    date, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in (None, "Z", "z") else offset
+    try:
+        moment = datetime.fromisoformat(f"{date}T{clock}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    milliseconds = int(((fraction or "") + "000")[:3])
+    return int(moment.timestamp()) * 1000 + milliseconds if moment.year >= _FIRST_YEAR else None
+
+
+def _key(element: Mapping[str, Any]) -> bytes | None:
+    """Return what repeats of one id and content have in common; without an id nothing is a repeat."""
+    ident = read_text(element, "id")
+    if ident is None:
+        return None
+    head = orjson.dumps(ident)
+    return blake2b(head + orjson.dumps(element, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()

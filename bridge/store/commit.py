@@ -1,0 +1,47 @@
+"""Transactions: all of it or none, and only while what they were worked out from still holds."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bridge.store.redis import Store
+
+MOST_WORDS = 20_000  # a longer script would keep the receivers waiting
+
+
+class LeaseLostError(Exception):
+    """Somebody else works here now: stop, and leave the state alone."""
+
+
+class Transaction:
+    """Commands that Redis runs in one go if every requirement holds (lua/commit.lua).
+
+    Nothing here reads: whoever builds it has read before, and requires what must not have changed.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """`store`: where it will run."""
+        self._store = store
+        self._requirements: list[str] = []
+        self._words: list[Any] = []
+
+    def __len__(self) -> int:
+        """How many words its commands have."""
+        return len(self._words)
+
+    def require(self, key: str, value: str) -> None:
+        """Run nothing unless the key holds the value ("" for no such key)."""
+        self._requirements += [key, value]
+
+    def add(self, *words: Any) -> None:
+        """Add one command."""
+        self._words += [len(words), *words]
+
+    def add_all(self, commands: Iterable[tuple[Any, ...]]) -> None:
+        """Add several commands."""
+        for words in commands:
+            self.add(*words)
+
+    async def run(self) -> bool:
+        """Run it; False when a requirement did not hold and nothing was done."""
+        head = (self._store.prefix, len(self._requirements) // 2, *self._requirements)
+        return bool(await self._store.run("commit", *head, *self._words) == 0)

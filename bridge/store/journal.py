@@ -1,0 +1,125 @@
+"""The journal: what was accepted, in order, one stream for each directory."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from redis.exceptions import RedisError, ResponseError
+
+from bridge.directory.events import DirectoryEvent, decode_event
+from bridge.store.redis import STORE_ERRORS, Store
+
+SEEN_SECONDS = 7 * 86400
+START = "0-0"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event to store.
+
+    `directory`: the journal it belongs to; `seen`: its 16-byte delivery key or None;
+    `payload`: the event as JSON (see `bridge.directory.events.encode_event`).
+    """
+
+    directory: str
+    seen: bytes | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one verified body asks to be stored, all or nothing.
+
+    `refused`: JSON rows of what was unreadable.
+    """
+
+    source: str
+    entries: list[Entry] = field(default_factory=list)
+    refused: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How many of a submission's entries are new, and how many were stored before."""
+
+    accepted: int
+    duplicates: int
+
+
+class Journal:
+    """The streams of all directories under one prefix."""
+
+    def __init__(self, store: Store, replicas: int = 0) -> None:
+        """`replicas`: how many replicas must have an event before it counts as stored."""
+        self._store = store
+        self._replicas = replicas
+
+    def key(self, directory: str) -> str:
+        """Return the stream of a directory."""
+        return self._store.key("journal", directory)
+
+    def cursor_key(self, directory: str) -> str:
+        """Return where it is kept how far a directory was folded."""
+        return self._store.key("cursor", directory)
+
+    async def accept(self, submissions: Sequence[Submission]) -> list[Receipt | Exception]:
+        """Store several bodies in one round trip; a receipt, or what went wrong, for each.
+
+        A receipt means Redis has said that it holds every event of that body.
+        Raises one of STORE_ERRORS when the answer is unclear for all of them.
+        """
+        now = int(time.time() * 1000)
+        answers = await self._store.run_many("accept", [self._words(each, now) for each in submissions])
+        if self._replicas and not await self._replicated():
+            return [RedisError(f"fewer than {self._replicas} replicas answered") for _ in submissions]
+        return [answer if isinstance(answer, Exception) else Receipt(*answer) for answer in answers]
+
+    def _words(self, submission: Submission, now: int) -> list[Any]:
+        stream = self._store.key("refused", submission.source)
+        words: list[Any] = [self._store.prefix, now, SEEN_SECONDS * 1000, len(submission.refused), stream]
+        words += submission.refused
+        for entry in submission.entries:
+            words += (entry.directory, entry.seen or b"", entry.payload)
+        return words
+
+    async def _replicated(self) -> bool:
+        answered: int = await self._store.call("WAIT", self._replicas, 1500)
+        return answered >= self._replicas
+
+    async def not_ready(self) -> str | None:
+        """Return why an event could not be stored now, None when it could."""
+        try:
+            await self._store.call("SET", self._store.key("probe"), "1", "PX", 60_000)
+        except ResponseError as error:
+            return f"Redis refuses to store: {error}"
+        except STORE_ERRORS as error:
+            return f"Redis does not answer: {type(error).__name__}"
+        return None
+
+    async def cursor(self, directory: str) -> str:
+        """Return the id of the last folded event of a directory."""
+        return await self._store.call("GET", self.cursor_key(directory)) or START
+
+    async def read(self, directory: str, after: str, count: int) -> list[tuple[str, DirectoryEvent | None]]:
+        """Return up to `count` events behind a cursor with their ids; None for a row nobody can read."""
+        rows = await self._store.call("XRANGE", self.key(directory), f"({after}", "+", "COUNT", count)
+        return [(ident, _decode(fields)) for ident, fields in rows]
+
+    async def directories(self) -> set[str]:
+        """Return the names of all journals there are."""
+        return set(await self._store.call("SMEMBERS", self._store.key("directories")))
+
+    async def counters(self) -> tuple[int, int]:
+        """Return how many events were accepted and how many folded since the start."""
+        key = self._store.key("counters")
+        accepted, folded = await self._store.call("HMGET", key, "accepted", "folded")
+        return int(accepted or 0), int(folded or 0)
+
+
+def _decode(fields: dict[str, str]) -> DirectoryEvent | None:
+    try:
+        return decode_event(orjson.loads(fields["e"]))
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None

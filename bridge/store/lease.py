@@ -1,0 +1,81 @@
+"""Leases: one worker at a time for a directory or a target."""
+
+import asyncio
+import contextlib
+
+from bridge.store.commit import LeaseLostError, Transaction
+from bridge.store.redis import STORE_ERRORS, Store
+
+SECONDS = 5.0
+_RENEW_EVERY = 1.0
+
+
+class Lease:
+    """A lease while it is held. It is renewed by a task of its own; `lost` says when that failed."""
+
+    def __init__(self, store: Store, key: str, token: str) -> None:
+        """Made by `acquire`."""
+        self.key = key
+        self.token = token
+        self.fence = int(token.split(" ", 1)[0])
+        self._store = store
+        self._good_until = asyncio.get_running_loop().time() + SECONDS
+        self._task = asyncio.create_task(self._keep())
+
+    @property
+    def lost(self) -> bool:
+        """True once it may be somebody else's, by our own clock and without asking."""
+        return asyncio.get_running_loop().time() >= self._good_until
+
+    def check(self) -> None:
+        """Raise LeaseLostError once it may be somebody else's."""
+        if self.lost:
+            raise LeaseLostError(self.key)
+
+    def transaction(self) -> Transaction:
+        """Return a transaction that runs only while the lease is ours."""
+        transaction = Transaction(self._store)
+        transaction.require(self.key, self.token)
+        return transaction
+
+    async def commit(self, transaction: Transaction) -> None:
+        """Run a transaction of this lease. Raises LeaseLostError when nothing was done."""
+        if not await transaction.run():
+            self._good_until = 0.0
+            raise LeaseLostError(self.key)
+
+    async def release(self, script: str, *args: object) -> bool:
+        """Give it back unless the script finds more to do; True when it is no longer ours."""
+        done = bool(await self._store.run(script, self.key, self.token, *args))
+        if done:
+            self._good_until = 0.0
+        return done
+
+    async def close(self) -> None:
+        """Stop renewing, and give it back if it is still ours."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        if self._good_until:
+            transaction = self.transaction()
+            transaction.add("DEL", self.key)
+            with contextlib.suppress(*STORE_ERRORS):
+                await transaction.run()
+
+    async def _keep(self) -> None:
+        clock = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_RENEW_EVERY)
+            asked = clock.time()
+            with contextlib.suppress(*STORE_ERRORS):
+                if not await self._store.run("renew", self.key, self.token, int(SECONDS * 1000)):
+                    self._good_until = 0.0
+                    return
+                self._good_until = asked + SECONDS
+
+
+async def acquire(store: Store, name: str, who: str) -> Lease | None:
+    """Take the lease of that name, None when somebody holds it. `who`: for people who look at Redis."""
+    key = store.key("lease", name)
+    token = await store.run("acquire", store.prefix, key, int(SECONDS * 1000), who)
+    return Lease(store, key, token) if token else None

@@ -1,0 +1,248 @@
+"""The mirror: what the journal says the directories hold now. Nothing here ever walks all keys."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from bridge.directory.events import DirectoryEvent
+from bridge.directory.fold import Mirror, Pair, Touched, needs
+from bridge.directory.groups import (
+    Group,
+    MemberList,
+    Membership,
+    decode_group,
+    decode_membership,
+    encode_group,
+    encode_membership,
+)
+from bridge.directory.users import User, decode_user, encode_user
+from bridge.plan.people import GroupView, Person, UserView
+from bridge.store.redis import Store
+
+_BETWEEN = "\x1f"  # in references; no identifier holds it
+_SLICE = 500
+Command = tuple[Any, ...]
+
+
+def make_ref(directory: str, ident: str) -> str:
+    """Return what a user or group is called over all directories."""
+    return f"{directory}{_BETWEEN}{ident}"
+
+
+def split_ref(ref: str) -> tuple[str, str]:
+    """Return the directory and the id."""
+    directory, _, ident = ref.partition(_BETWEEN)
+    return directory, ident
+
+
+def directory_name(directory: str) -> str:
+    """Return the configured name of a directory, without the sender's own id of it."""
+    return directory.partition(":")[0]
+
+
+class MirrorStore:
+    """The mirrors of all directories under one prefix."""
+
+    def __init__(self, store: Store) -> None:
+        """`store`: where they are."""
+        self._store = store
+
+    # for the fold
+
+    async def load(self, directory: str, events: list[DirectoryEvent]) -> Mirror:
+        """Read the part of a directory's mirror that folding these events needs."""
+        user_ids, group_ids, pairs = needs(events)
+        with_lists = {event.group.id for event in events if event.group and event.group.members is not None}
+        lists = await self._lists(directory, with_lists)
+        pairs |= {(gid, uid) for gid, told in lists.items() for each in told for uid in each.members}
+        users, groups = await self._objects(directory, user_ids, group_ids)
+        return Mirror(users, groups, await self._memberships(directory, pairs), lists)
+
+    async def _objects(
+        self, directory: str, user_ids: Collection[str], group_ids: Collection[str]
+    ) -> tuple[dict[str, User], dict[str, Group]]:
+        commands = [
+            self._fields("users", directory, user_ids),
+            self._fields("groups", directory, group_ids),
+        ]
+        users, groups = await self._store.calls(commands)
+        return (
+            {key: decode_user(orjson.loads(row)) for key, row in zip(user_ids, users, strict=False) if row},
+            {
+                key: decode_group(orjson.loads(row))
+                for key, row in zip(group_ids, groups, strict=False)
+                if row
+            },
+        )
+
+    def _fields(self, what: str, directory: str, fields: Collection[str]) -> Command:
+        return ("HMGET", self._store.key(what, directory), *(fields or ("",)))
+
+    async def _memberships(self, directory: str, pairs: Iterable[Pair]) -> dict[Pair, Membership]:
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for group, user in pairs:
+            wanted[group].append(user)
+        rows = await self._store.calls(
+            [("HMGET", self._members_key(directory, group), *users) for group, users in wanted.items()]
+        )
+        return {
+            (group, user): decode_membership(text)
+            for (group, users), texts in zip(wanted.items(), rows, strict=True)
+            for user, text in zip(users, texts, strict=True)
+            if text
+        }
+
+    async def _lists(self, directory: str, groups: Collection[str]) -> dict[str, tuple[MemberList, ...]]:
+        if not groups:
+            return {}
+        rows = await self._store.call(*self._fields("lists", directory, groups))
+        return {
+            group: tuple(MemberList(each[0], each[1], tuple(each[2])) for each in orjson.loads(row))
+            for group, row in zip(groups, rows, strict=True)
+            if row
+        }
+
+    def writes(self, directory: str, mirror: Mirror, touched: Touched) -> Iterator[Command]:
+        """Return the commands that write what folding changed."""
+        for uid in sorted(touched.users):
+            user = mirror.users[uid]
+            yield "HSET", self._store.key("users", directory), uid, orjson.dumps(encode_user(user))
+            for email in user.addresses:
+                yield "SADD", self._store.key("address", email), make_ref(directory, uid)
+        for gid in sorted(touched.groups):
+            row = orjson.dumps(encode_group(mirror.groups[gid]))
+            yield "HSET", self._store.key("groups", directory), gid, row
+        for gid, uid in sorted(touched.memberships):
+            text = encode_membership(mirror.memberships[gid, uid])
+            yield "HSET", self._members_key(directory, gid), uid, text
+            yield "SADD", self._store.key("memberships", directory, uid), gid
+        for gid in sorted(touched.lists):
+            told = [[each.first, each.last, each.members] for each in mirror.lists[gid]]
+            yield "HSET", self._store.key("lists", directory), gid, orjson.dumps(told)
+        unresolved = self._store.key("unresolved", directory)
+        for ident, count in sorted(touched.unresolved.items()):
+            yield "HINCRBY", unresolved, ident, count
+        for ident in sorted(touched.resolved):
+            yield "HDEL", unresolved, ident
+
+    async def addresses(self, directory: str, mirror: Mirror, touched: Touched) -> set[str]:
+        """Return every address, current or former, that what was folded is news for.
+
+        Call it after the writes are known and before they are made: members of touched groups are
+        read from the mirror, those that the events themselves named are in `touched`.
+        """
+        uids = set(touched.news_of_users)
+        for gid in touched.news_of_groups:
+            uids.update(await self.member_ids(directory, gid))
+        here = {address for uid in uids & mirror.users.keys() for address in mirror.users[uid].addresses}
+        return here | await self._addresses_of(directory, sorted(uids - mirror.users.keys()))
+
+    async def _addresses_of(self, directory: str, uids: list[str]) -> set[str]:
+        found: set[str] = set()
+        for start in range(0, len(uids), _SLICE):
+            users, _ = await self._objects(directory, uids[start : start + _SLICE], ())
+            found |= {address for user in users.values() for address in user.addresses}
+        return found
+
+    async def member_ids(self, directory: str, group: str) -> list[str]:
+        """Return the ids of all users ever named in a group."""
+        return list(await self._store.call("HKEYS", self._members_key(directory, group)))
+
+    def _members_key(self, directory: str, group: str) -> str:
+        return self._store.key("members", directory, group)
+
+    # for the plan
+
+    async def groups(self, refs: Collection[str]) -> dict[str, tuple[GroupView, bool]]:
+        """Return groups by their references, and whether they exist."""
+        rows = await self._rows("groups", refs)
+        groups = {ref: decode_group(orjson.loads(row)) for ref, row in rows.items()}
+        return {ref: (GroupView(ref, split_ref(ref)[1], g.name), g.exists) for ref, g in groups.items()}
+
+    async def people(self, emails: Collection[str], names: Collection[str]) -> list[Person]:
+        """Return who has, or had, each address, in the directories of these configured names."""
+        emails = list(emails)
+        found = await self._store.calls([("SMEMBERS", self._store.key("address", email)) for email in emails])
+        refs_of = {
+            email: sorted(ref for ref in refs if directory_name(split_ref(ref)[0]) in names)
+            for email, refs in zip(emails, found, strict=True)
+        }
+        views = await self._views({ref for refs in refs_of.values() for ref in refs})
+        return [_person(email, [views[ref] for ref in refs_of[email] if ref in views]) for email in emails]
+
+    async def _views(self, refs: Collection[str]) -> dict[str, UserView]:
+        refs = sorted(refs)
+        users = {
+            ref: decode_user(orjson.loads(row)) for ref, row in (await self._rows("users", refs)).items()
+        }
+        sets = await self._store.calls(
+            [("SMEMBERS", self._store.key("memberships", *split_ref(ref))) for ref in users]
+        )
+        named = {
+            ref: sorted(make_ref(split_ref(ref)[0], gid) for gid in gids)
+            for ref, gids in zip(users, sets, strict=True)
+        }
+        group_rows = await self._rows("groups", {group for groups in named.values() for group in groups})
+        groups = {ref: decode_group(orjson.loads(row)) for ref, row in group_rows.items()}
+        rows = await self._membership_rows(named)
+        return {ref: _view(ref, user, named[ref], groups, rows) for ref, user in users.items()}
+
+    async def _membership_rows(self, named: dict[str, list[str]]) -> dict[Pair, Membership]:
+        pairs = [(group, ref) for ref, groups in named.items() for group in groups]
+        commands = [
+            ("HGET", self._members_key(*split_ref(group)), split_ref(user)[1]) for group, user in pairs
+        ]
+        texts = await self._store.calls(commands)
+        return {pair: decode_membership(text) for pair, text in zip(pairs, texts, strict=True) if text}
+
+    async def _rows(self, what: str, refs: Collection[str]) -> dict[str, str]:
+        refs = list(refs)
+        commands = [("HGET", self._store.key(what, split_ref(ref)[0]), split_ref(ref)[1]) for ref in refs]
+        rows = await self._store.calls(commands)
+        return {ref: row for ref, row in zip(refs, rows, strict=True) if row}
+
+    async def scan(self, directory: str, what: str, cursor: int) -> tuple[int, list[str], set[str]]:
+        """Walk a directory's `users` or `groups` in slices.
+
+        Returns the next cursor (0 at the end), the ids and, for users, their addresses.
+        """
+        cursor, rows = await self._store.call(
+            "HSCAN", self._store.key(what, directory), cursor, "COUNT", _SLICE
+        )
+        if what == "groups":
+            return cursor, list(rows), set()
+        users = [decode_user(orjson.loads(row)) for row in rows.values()]
+        return cursor, list(rows), {address for user in users for address in user.addresses}
+
+    async def unresolved(self, directories: Collection[str]) -> int:
+        """Return how many events name an id that nothing else is known of yet."""
+        rows = await self._store.calls(
+            [("HVALS", self._store.key("unresolved", each)) for each in directories]
+        )
+        return sum(int(count) for counts in rows for count in counts)
+
+
+def _person(email: str, users: list[UserView]) -> Person:
+    return Person(
+        email,
+        tuple(user for user in users if user.email == email),
+        tuple(user for user in users if user.email != email),
+    )
+
+
+def _view(
+    ref: str, user: User, named: list[str], groups: dict[str, Group], rows: dict[Pair, Membership]
+) -> UserView:
+    held = []
+    shown = {}
+    for group_ref in named:
+        group = groups.get(group_ref, Group())
+        shown[group_ref] = GroupView(group_ref, split_ref(group_ref)[1], group.name)
+        if rows.get((group_ref, ref), Membership()).holds(user, group):
+            held.append(shown[group_ref])
+    return UserView(
+        ref, user.email, user.active, user.exists, user.episode,
+        tuple(held), tuple(shown.values()), user.former,
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""How we reach Redis: one way for every kind of address, and scripts that survive its restarts."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from bridge.settings import RedisSettings
+
+STORE_ERRORS = (RedisError, OSError, TimeoutError)  # what any call of a Store may raise
+_INCLUDES = {"accept": ("_ring",), "commit": ("_ring",), "sweep": ("_ring",)}
+
+
+class Store:
+    """One Redis and the prefix of all our keys in it. It connects when first used."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        """`client` decodes its answers to text."""
+        self._client = client
+        self.prefix = prefix
+
+    def key(self, *parts: str) -> str:
+        """Return a key under the prefix."""
+        return ":".join((self.prefix, *parts))
+
+    async def call(self, *words: Any) -> Any:
+        """Run one command. Raises one of STORE_ERRORS."""
+        return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    async def calls(self, commands: Iterable[Sequence[Any]], one_by_one: bool = False) -> list[Any]:
+        """Run commands in one round trip, in order, not as a transaction.
+
+        `one_by_one`: an exception takes the place of an answer instead of being raised.
+        """
+        pipe = self._client.pipeline(transaction=False)
+        for words in commands:
+            pipe.execute_command(*words)
+        answers: list[Any] = await pipe.execute(raise_on_error=not one_by_one)
+        return answers
+
+    async def run(self, name: str, *args: Any) -> Any:
+        """Run a script of `lua/`; it is loaded again when Redis has forgotten it."""
+        text, sha = script(name)
+        try:
+            return await self.call("EVALSHA", sha, 0, *args)
+        except NoScriptError:
+            return await self.call("EVAL", text, 0, *args)
+
+    async def run_many(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run a script many times in one round trip; an answer or an exception for each call.
+
+        Raises one of STORE_ERRORS when the round trip itself fails.
+        """
+        text, sha = script(name)
+        answers = await self.calls([("EVALSHA", sha, 0, *args) for args in calls], one_by_one=True)
+        lost = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if lost:
+            again = await self.calls([("EVAL", text, 0, *calls[number]) for number in lost], one_by_one=True)
+            for number, answer in zip(lost, again, strict=True):
+                answers[number] = answer
+        return answers
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+
+@cache
+def script(name: str) -> tuple[str, str]:
+    """Return a script of `lua/` and its SHA-1, as EVALSHA wants it."""
+    folder = resources.files("bridge.store") / "lua"
+    parts = [*_INCLUDES.get(name, ()), name]
+    text = "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def open_store(settings: RedisSettings, timeout: float = 5.0) -> Store:
+    """Return the configured store; `timeout`: seconds for connecting and for an answer."""
+    return Store(_client(settings, timeout), settings.prefix)
+
+
+def open_pool(settings: RedisSettings, timeout: float = 20.0) -> ConnectionPool:
+    """Return connections to the same Redis whose answers are bytes, for arq."""
+    pool: ConnectionPool = _client(settings, timeout, decode=False).connection_pool
+    return pool
+
+
+def _client(settings: RedisSettings, timeout: float, decode: bool = True) -> Redis:
+    options: dict[str, Any] = {
+        "decode_responses": decode,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    if settings.url == "embedded":
+        return Redis(unix_socket_path=str(settings.socket), **options)
+    if settings.url.startswith("redis+sentinel://"):
+        return _from_sentinel(settings.url, options)
+    client: Redis = Redis.from_url(settings.url, **options)
+    return client
+
+
+def _from_sentinel(url: str, options: dict[str, Any]) -> Redis:
+    """`redis+sentinel://[user:password@]host:port,host:port/service/db`"""
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    service, _, database = parts.path.strip("/").partition("/")
+    nodes = [(host.partition(":")[0], int(host.partition(":")[2] or 26379)) for host in hosts.split(",")]
+    logins = {"username": unquote(user) or None, "password": unquote(password) or None}
+    timeouts = {"socket_timeout": options["socket_timeout"]}
+    sentinel: Any = Sentinel(nodes, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(service or "mymaster", db=int(database or 0), **logins, **options)
+    return client

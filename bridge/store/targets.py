@@ -1,0 +1,326 @@
+"""What is known, waiting and decided of one target, by what it is and not by its name in the config."""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from bridge.plan.members import MemberBinding, State
+from bridge.plan.teams import TeamBinding
+from bridge.settings import TargetSettings
+from bridge.store.mirror import Command
+from bridge.store.redis import Store
+
+MEMBER, TEAM, GROUP = "m:", "t:", "g:"
+_HISTORY_MOST = 100_000
+
+
+def target_id(target: TargetSettings) -> str:
+    """Return what a target is known as in Redis: kind, organisation and address, whatever its name."""
+    digest = hashlib.blake2b(target.api_url.encode(), digest_size=4).hexdigest()
+    return f"{target.kind}-{target.organization}-{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An object on the work list. `due`: since when, unix ms; `mark`: how often it was marked."""
+
+    object: str
+    due: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """How a target is doing. `resumes_at`: unix seconds, 0 for none; `failures`: in a row."""
+
+    state: str = "ok"
+    reason: str | None = None
+    resumes_at: float = 0.0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A change that waits for a person, or is given up.
+
+    `since`: unix ms; `token`: of the news it answers (see `plan.members.Wanted`); `final`: not even an
+    approval lets it through.
+    """
+
+    id: str
+    object: str
+    change: str
+    reason: str
+    since: int
+    attempts: int = 0
+    token: str = ""
+    final: bool = False
+    emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about a held change. `until`: unix seconds, 0 for no end."""
+
+    approved: bool
+    by: str
+    at: int
+    why: str = ""
+    until: float = 0.0
+    token: str = ""
+    emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An object that backs off: how often it was tried, since when (unix ms), and why."""
+
+    attempts: int = 0
+    since: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call that was begun and whose end is not written down yet. `at`: unix ms."""
+
+    change: str
+    fence: int
+    at: int
+    worker: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """A target at a glance."""
+
+    due: int = 0
+    running: int = 0
+    waiting: int = 0
+    parked: int = 0
+    dead: int = 0
+    members: int = 0
+    pending_invites: int = 0
+
+
+@dataclass(slots=True)
+class TargetStore:
+    """The keys of one target. Reads are methods; writes are commands, to be put into a transaction."""
+
+    store: Store
+    id: str
+
+    def key(self, what: str) -> str:
+        """Return the target's key for something."""
+        return self.store.key(what, self.id)
+
+    # the work list
+
+    async def due(self, now: int, most: int) -> list[Work]:
+        """Return what is due, the longest due first."""
+        rows = await self.store.call(
+            "ZRANGEBYSCORE", self.key("work"), "-inf", now, "WITHSCORES", "LIMIT", 0, most
+        )
+        if not rows:
+            return []
+        names, scores = rows[::2], rows[1::2]
+        marks = await self.store.call("HMGET", self.key("workv"), *names)
+        return [Work(*each) for each in zip(names, map(int, map(float, scores)), marks, strict=True)]
+
+    def mark(self, objects: Iterable[str], now: int) -> list[Command]:
+        """Put objects on the work list, due now; what is due earlier stays so."""
+        commands: list[Command] = []
+        for each in objects:
+            commands.append(("ZADD", self.key("work"), "LT", now, each))
+            commands.append(("HINCRBY", self.key("workv"), each, 1))
+        return commands
+
+    def clear(self, work: Work) -> Command:
+        """Take an object off the list unless it was marked again."""
+        return ("CLEAR", self.key("work"), self.key("workv"), work.object, work.mark)
+
+    def defer(self, work: Work, until: int) -> Command:
+        """Make an object due later unless it was marked again."""
+        return ("DEFER", self.key("work"), self.key("workv"), work.object, work.mark, until)
+
+    async def causes(self, objects: Collection[str]) -> dict[str, str]:
+        """Return the delivery that last touched each object."""
+        return await self._fields("cause", objects)
+
+    async def counts(self, now: int) -> Counts:
+        """Return the target at a glance."""
+        work, later = self.key("work"), f"({now}"
+        due, waiting, running, parked, dead, members, pending = await self.store.calls([
+            ("ZCOUNT", work, "-inf", now), ("ZCOUNT", work, later, "+inf"), ("HLEN", self.key("inflight")),
+            ("HLEN", self.key("parked")), ("HLEN", self.key("dead")), ("HLEN", self.key("binding")),
+            ("ZCARD", self.key("pending")),
+        ])  # fmt: skip
+        return Counts(max(0, due - running), running, waiting, parked, dead, members, pending)
+
+    # what is known of members and teams
+
+    async def members(self, emails: Collection[str]) -> dict[str, MemberBinding]:
+        """Return the bindings of those people who are known; the others are unknown."""
+        rows = await self._fields("binding", emails)
+        return {email: _member(row) for email, row in rows.items()}
+
+    def put_member(self, email: str, binding: MemberBinding) -> Command:
+        """Write a binding; an absent one is forgotten, since only a reading shows absence."""
+        if binding.state not in (State.KNOWN, State.INVITED):
+            return ("HDEL", self.key("binding"), email)
+        row = asdict(binding) | {"teams": dict(binding.teams)}
+        return ("HSET", self.key("binding"), email, orjson.dumps(row))
+
+    async def unknown(self, objects: Collection[str]) -> dict[str, str]:
+        """Return the objects at whose end a call was not clear, with the count to forget them by."""
+        return await self._fields("unknown", objects)
+
+    def doubt(self, objects: Iterable[str]) -> list[Command]:
+        """Note that the target must be read before these are planned again."""
+        return [("HINCRBY", self.key("unknown"), each, 1) for each in objects]
+
+    def trust(self, name: str, count: str) -> Command:
+        """Note that the target was read for it, unless it came into doubt again meanwhile."""
+        return ("FORGET", self.key("unknown"), name, count)
+
+    async def teams(self) -> dict[str, TeamBinding]:
+        """Return all team bindings by the titles they should have."""
+        rows = await self.store.call("HGETALL", self.key("teams"))
+        return {title: _team(orjson.loads(row)) for title, row in rows.items()}
+
+    def put_team(self, title: str, team: TeamBinding | None) -> Command:
+        """Write a team's binding, or forget it."""
+        if team is None:
+            return ("HDEL", self.key("teams"), title)
+        return ("HSET", self.key("teams"), title, orjson.dumps(asdict(team)))
+
+    async def titles_of_groups(self, refs: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return the titles that groups were last mapped to."""
+        rows = await self._fields("titles", refs)
+        return {ref: tuple(orjson.loads(row)) for ref, row in rows.items()}
+
+    def put_titles(self, ref: str, titles: tuple[str, ...]) -> Command:
+        """Write which titles a group maps to."""
+        if not titles:
+            return ("HDEL", self.key("titles"), ref)
+        return ("HSET", self.key("titles"), ref, orjson.dumps(titles))
+
+    def roster_key(self, team: str) -> str:
+        """Return the set of people who are known to be in a team."""
+        return self.store.key("roster", self.id, team)
+
+    # intents
+
+    async def intents(self) -> dict[str, Intent]:
+        """Return all calls whose end is not written down."""
+        rows = await self.store.call("HGETALL", self.key("inflight"))
+        return {name: Intent(**orjson.loads(row)) for name, row in rows.items()}
+
+    def intend(self, objects: Iterable[str], intent: Intent) -> list[Command]:
+        """Write down that a call about these objects begins."""
+        row = orjson.dumps(asdict(intent))
+        return [("HSET", self.key("inflight"), each, row) for each in objects]
+
+    def ended(self, objects: Iterable[str]) -> Command:
+        """Write down that their call has ended."""
+        return ("HDEL", self.key("inflight"), *objects)
+
+    # what is held, decided, given up, waiting
+
+    async def parked(self) -> dict[str, Held]:
+        """Return what waits for a person, by id."""
+        return {ident: _held(row) for ident, row in (await self._all("parked")).items()}
+
+    async def parked_of(self, idents: Collection[str]) -> dict[str, Held]:
+        """Return those of these ids that wait for a person."""
+        rows = await self._fields("parked", idents)
+        return {ident: _held(orjson.loads(row)) for ident, row in rows.items()}
+
+    def park(self, held: Held) -> Command:
+        """Hold a change until a person decides."""
+        return ("HSET", self.key("parked"), held.id, orjson.dumps(asdict(held)))
+
+    def unpark(self, ident: str) -> list[Command]:
+        """Its cause is gone: neither the change nor a decision about it is needed."""
+        return [("HDEL", self.key("parked"), ident), ("HDEL", self.key("decision"), ident)]
+
+    async def decisions(self, idents: Collection[str]) -> dict[str, Decision]:
+        """Return what was decided about these ids."""
+        rows = await self._fields("decision", idents)
+        return {ident: _decision(orjson.loads(row)) for ident, row in rows.items()}
+
+    def decide(self, ident: str, decision: Decision) -> Command:
+        """Write down what a person decided."""
+        return ("HSET", self.key("decision"), ident, orjson.dumps(asdict(decision)))
+
+    async def dead(self) -> dict[str, Held]:
+        """Return what is given up, by object."""
+        return {name: _held(row) for name, row in (await self._all("dead")).items()}
+
+    def bury(self, held: Held) -> Command:
+        """Give an object up until there is news of it."""
+        return ("HSET", self.key("dead"), held.object, orjson.dumps(asdict(held)))
+
+    async def waiting(self, objects: Collection[str]) -> dict[str, Waiting]:
+        """Return how these objects back off."""
+        rows = await self._fields("waiting", objects)
+        return {name: Waiting(**orjson.loads(row)) for name, row in rows.items()}
+
+    def wait(self, name: str, waiting: Waiting) -> Command:
+        """Write down that an object backs off."""
+        return ("HSET", self.key("waiting"), name, orjson.dumps(asdict(waiting)))
+
+    def revive(self, name: str) -> list[Command]:
+        """An object is neither given up nor backing off any more."""
+        return [("HDEL", self.key("dead"), name), ("HDEL", self.key("waiting"), name)]
+
+    # the target as a whole
+
+    async def state(self) -> TargetState:
+        """Return how the target is doing."""
+        row = await self.store.call("GET", self.key("state"))
+        return TargetState(**orjson.loads(row)) if row else TargetState()
+
+    def put_state(self, state: TargetState) -> Command:
+        """Write how the target is doing."""
+        return ("SET", self.key("state"), orjson.dumps(asdict(state)))
+
+    def record(self, row: dict[str, Any]) -> Command:
+        """Add one call to the history."""
+        return ("XADD", self.key("history"), "MAXLEN", "~", _HISTORY_MOST, "*", "c", orjson.dumps(row))
+
+    async def history(self, count: int) -> list[dict[str, Any]]:
+        """Return the last calls, the newest first."""
+        rows = await self.store.call("XREVRANGE", self.key("history"), "+", "-", "COUNT", count)
+        return [orjson.loads(fields["c"]) for _, fields in rows]
+
+    async def _fields(self, what: str, names: Collection[str]) -> dict[str, str]:
+        names = list(names)
+        if not names:
+            return {}
+        rows = await self.store.call("HMGET", self.key(what), *names)
+        return {name: row for name, row in zip(names, rows, strict=True) if row}
+
+    async def _all(self, what: str) -> dict[str, Any]:
+        rows = await self.store.call("HGETALL", self.key(what))
+        return {name: orjson.loads(row) for name, row in rows.items()}
+
+
+def _member(row: str) -> MemberBinding:
+    read = orjson.loads(row)
+    return MemberBinding(**read | {"state": State(read["state"]), "holders": tuple(read["holders"])})
+
+
+def _team(row: dict[str, Any]) -> TeamBinding:
+    return TeamBinding(**row | {"groups": tuple(row["groups"])})
+
+
+def _held(row: dict[str, Any]) -> Held:
+    return Held(**row | {"emails": tuple(row["emails"])})
+
+
+def _decision(row: dict[str, Any]) -> Decision:
+    return Decision(**row | {"emails": tuple(row["emails"])})

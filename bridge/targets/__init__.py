@@ -1,0 +1,1 @@
+"""The systems that follow the directory: their APIs as they are, typed."""

@@ -1,0 +1,145 @@
+"""What a target has to offer, what it answers with, and the one question its errors answer: what then?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from bridge.settings import Role
+
+T = TypeVar("T")
+
+
+class TargetError(Exception):
+    """A call that did not do what it should. `message`: the target's own words, or ours.
+
+    `unclear`: an attempt before this answer may have done it all the same.
+    """
+
+    unclear = False
+
+    def __init__(self, message: str) -> None:
+        """`message` names no secret."""
+        super().__init__(message)
+        self.message = message
+
+
+class RateLimitedError(TargetError):
+    """Again at `until` (unix seconds). It says nothing about the object and counts as no try."""
+
+    def __init__(self, kind: str, until: float) -> None:
+        """`kind`: which calls must wait."""
+        super().__init__(f"the limit for {kind} calls is used up")
+        self.kind = kind
+        self.until = until
+
+
+class UnavailableError(TargetError):
+    """Again later: 5xx, no answer, or no JSON. What the call did is not known."""
+
+    unclear = True
+
+
+class CredentialsRejectedError(TargetError):
+    """Again when the token works: 401, or an organisation that cannot be seen."""
+
+
+class RefusedError(TargetError):
+    """Not again as it is: a 4xx about this object. `status`: the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """`message`: the target's own."""
+        super().__init__(message)
+        self.status = status
+
+
+class Removal(StrEnum):
+    """What a removal's answer means."""
+
+    DONE = "done"
+    REQUESTED = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMember:
+    """A member as the target lists them. `email` is stripped and lower-cased, None where it tells none."""
+
+    id: str
+    email: str | None
+    role: Role
+    sso: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTeam:
+    """A team as the target lists it. `created_at`: RFC 3339 text."""
+
+    id: str
+    title: str
+    members: int
+    spaces: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next`: the cursor of the following one, None on the last."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """What an invite did: ids of members (in no order), and e-mails that became no SSO users."""
+
+    ids: tuple[str, ...]
+    failed_sso: frozenset[str]
+
+
+class Target(Protocol):
+    """The calls a plan is made of. Each raises TargetError."""
+
+    async def ping(self) -> None:
+        """Read one member: is the target there, and does it take the token?"""
+
+    async def owner(self) -> str:
+        """Return the id of the user whose token it is."""
+
+    async def members(
+        self, search: str | None = None, role: Role | None = None, page: str | None = None, limit: int = 1000
+    ) -> Page[RemoteMember]:
+        """List members, the newest first."""
+
+    async def invite(self, people: Sequence[tuple[str, Role]], sso: bool) -> Invited:
+        """Make people members."""
+
+    async def remove(self, member: str) -> Removal:
+        """Take a member out. Raises RefusedError(404) when the target knows no such member."""
+
+    async def set_role(self, member: str, role: Role) -> None:
+        """Change a member's role."""
+
+    async def mark_sso(self, member: str) -> None:
+        """Let a member sign in by SSO."""
+
+    async def teams(self, title: str | None = None, page: str | None = None) -> Page[RemoteTeam]:
+        """List teams, of all titles or those that contain the text."""
+
+    async def team(self, ident: str) -> RemoteTeam:
+        """Read one team."""
+
+    async def team_members(self, ident: str, page: str | None = None) -> Page[RemoteMember]:
+        """List a team's members."""
+
+    async def create_team(self, title: str, members: Sequence[str]) -> RemoteTeam:
+        """Make a team with these members (ids)."""
+
+    async def rename_team(self, ident: str, title: str) -> None:
+        """Change a team's title."""
+
+    async def update_team(self, ident: str, add: Sequence[str], remove: Sequence[str]) -> None:
+        """Add and take out members (ids) in one call."""
+
+    async def delete_team(self, ident: str) -> None:
+        """Delete a team."""

@@ -1,0 +1,295 @@
+"""GitBook's API as it is (its OpenAPI document, `@gitbook/api` 0.202.0), typed."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from bridge.directory.users import normalise_email
+from bridge.settings import Role, Secret
+from bridge.targets.base import (
+    CredentialsRejectedError,
+    Invited,
+    Page,
+    RateLimitedError,
+    RefusedError,
+    RemoteMember,
+    RemoteTeam,
+    Removal,
+    TargetError,
+    UnavailableError,
+)
+from bridge.targets.budget import Budgets
+
+T = TypeVar("T")
+PATIENCE = 2.0  # seconds a call waits for its limit by itself; beyond, the worker has other things to do
+READ, INVITES, MEMBERS, TEAMS = "read", "invites", "members", "teams"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it went: `status` is 0 when no answer came; `seconds` it took."""
+
+    kind: str
+    method: str
+    path: str
+    status: int
+    seconds: float
+
+
+class GitBook:
+    """One organisation at GitBook, with one person's token."""
+
+    def __init__(
+        self,
+        api_url: str,
+        organization: str,
+        token: Secret,
+        timeout: float = 10.0,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        """`timeout`: seconds for one call from beginning to end."""
+        self._root = f"{api_url}/orgs/{organization}"
+        self._api_url = api_url
+        self._token = token
+        self._timeout = timeout
+        self._client = client or httpx.AsyncClient(timeout=timeout, trust_env=False)
+        self._owner: tuple[str, str] | None = None
+        self.budgets = Budgets()
+        self.before_call: Callable[[], None] = lambda: None
+        self.after_call: Callable[[Call], None] = lambda _: None
+        self.clock: Callable[[], float] = time.time
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+    # members
+
+    async def ping(self) -> None:
+        """Read one member: is GitBook there, and does it take the token?"""
+        await self.members(limit=1)
+
+    async def owner(self) -> str:
+        """Return the id of the user whose token it is (read once for each token)."""
+        token = self._token.reveal()
+        if self._owner is None or self._owner[0] != token:
+            answer = await self._read(f"{self._api_url}/user")
+            self._owner = (token, _text(answer, "id"))
+        return self._owner[1]
+
+    async def members(
+        self, search: str | None = None, role: Role | None = None, page: str | None = None, limit: int = 1000
+    ) -> Page[RemoteMember]:
+        """List members, the newest first; `search` looks into names and addresses, so compare the address."""
+        query = {"limit": str(limit), "search": search, "role": role, "page": page}
+        return _page(await self._read(f"{self._root}/members", query), _member)
+
+    async def invite(self, people: Sequence[tuple[str, Role]], sso: bool) -> Invited:
+        """Make people members. The answer's ids are in no order and name no address."""
+        emails = [{"email": email, "role": _role_out(role)} for email, role in people]
+        answer = await self._call(INVITES, "POST", f"{self._root}/invites", {"emails": emails, "sso": sso})
+        failed = frozenset(normalise_email(email) or "" for email in answer.get("failedSSOEmails") or ())
+        return Invited(tuple(answer.get("users") or ()), failed)
+
+    async def remove(self, member: str) -> Removal:
+        """Take a member out: 205 removed, 204 was none; 202 only asks the admins to do it."""
+        url = f"{self._root}/members/{_part(member)}"
+        status = await self._done(MEMBERS, "DELETE", url, also=(202,))
+        return Removal.REQUESTED if status == 202 else Removal.DONE
+
+    async def set_role(self, member: str, role: Role) -> None:
+        """Change a member's role; a guest's role is null."""
+        await self._call(MEMBERS, "PATCH", f"{self._root}/members/{_part(member)}", {"role": _role_out(role)})
+
+    async def mark_sso(self, member: str) -> None:
+        """Let a member sign in by SSO. GitBook cannot undo it."""
+        await self._call(MEMBERS, "POST", f"{self._root}/members/{_part(member)}/sso")
+
+    # teams
+
+    async def teams(self, title: str | None = None, page: str | None = None) -> Page[RemoteTeam]:
+        """List teams; `title` finds all that contain it, whatever the case."""
+        query = {"limit": "1000", "title": title, "page": page}
+        return _page(await self._read(f"{self._root}/teams", query), _team)
+
+    async def team(self, ident: str) -> RemoteTeam:
+        """Read one team."""
+        return _team(await self._read(f"{self._root}/teams/{_part(ident)}"))
+
+    async def team_members(self, ident: str, page: str | None = None) -> Page[RemoteMember]:
+        """List a team's members."""
+        answer = await self._read(
+            f"{self._root}/teams/{_part(ident)}/members", {"limit": "1000", "page": page}
+        )
+        return _page(answer, lambda row: _member(row["organization"]))
+
+    async def create_team(self, title: str, members: Sequence[str]) -> RemoteTeam:
+        """Make a team. Not idempotent: never repeated here, look the title up after an unclear end."""
+        body = {"title": title, "members": list(members)}
+        return _team(await self._call(TEAMS, "PUT", f"{self._root}/teams", body, repeat=False))
+
+    async def rename_team(self, ident: str, title: str) -> None:
+        """Change a team's title."""
+        await self._call(TEAMS, "PATCH", f"{self._root}/teams/{_part(ident)}", {"title": title})
+
+    async def update_team(self, ident: str, add: Sequence[str], remove: Sequence[str]) -> None:
+        """Add and take out members in one call. One unknown member fails it as a whole."""
+        body = {name: list(who) for name, who in (("add", add), ("remove", remove)) if who}
+        await self._done(TEAMS, "PUT", f"{self._root}/teams/{_part(ident)}/members", body)
+
+    async def delete_team(self, ident: str) -> None:
+        """Delete a team; one that is not there any more is fine."""
+        await self._done(TEAMS, "DELETE", f"{self._root}/teams/{_part(ident)}")
+
+    # the wire
+
+    async def _read(self, url: str, query: Mapping[str, str | None] | None = None) -> dict[str, Any]:
+        return _json(await self._send(READ, "GET", url, query=query))
+
+    async def _call(
+        self, kind: str, method: str, url: str, body: object = None, repeat: bool = True
+    ) -> dict[str, Any]:
+        return _json(await self._send(kind, method, url, body=body, repeat=repeat))
+
+    async def _done(
+        self, kind: str, method: str, url: str, body: object = None, also: tuple[int, ...] = ()
+    ) -> int:
+        """Send a request whose answer has no body; only its status tells that it was done."""
+        status = (await self._send(kind, method, url, body=body)).status_code
+        if status not in (204, 205, *also):
+            raise UnavailableError(f"GitBook answered {status}, which does not say that it was done")
+        return status
+
+    async def _send(
+        self,
+        kind: str,
+        method: str,
+        url: str,
+        query: Mapping[str, str | None] | None = None,
+        body: object = None,
+        repeat: bool = True,
+    ) -> httpx.Response:
+        """Send one request, and again at once after a passing fault where that is harmless."""
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        request = self._client.build_request(method, url, params=params, json=body)
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(3 if repeat else 1),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
+            retry=retry_if_exception_type(UnavailableError),
+            reraise=True,
+        )
+        try:
+            answer: httpx.Response = await attempts(self._once, kind, request)
+        except TargetError as error:
+            error.unclear = error.unclear or attempts.statistics["attempt_number"] > 1
+            raise
+        return answer
+
+    async def _once(self, kind: str, request: httpx.Request) -> httpx.Response:
+        await self._await_budget(kind)
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        self.before_call()
+        started, answer = time.perf_counter(), None
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._client.send(request)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+            raise UnavailableError(f"no answer: {type(error).__name__}") from None
+        finally:
+            status = answer.status_code if answer is not None else 0
+            self.after_call(
+                Call(kind, request.method, request.url.path, status, time.perf_counter() - started)
+            )
+        self.budgets.seen(kind, answer.status_code, answer.headers, self.clock())
+        self._judge(kind, answer)
+        return answer
+
+    async def _await_budget(self, kind: str) -> None:
+        wait = self.budgets.wait(kind, self.clock())
+        if wait > PATIENCE:
+            raise RateLimitedError(kind, self.clock() + wait)
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def _judge(self, kind: str, answer: httpx.Response) -> None:
+        """Raise what the status means (DESIGN.md, "What GitBook answered, and then")."""
+        status = answer.status_code
+        if status < 400:
+            return
+        if status == 429:
+            raise RateLimitedError(kind, self.clock() + self.budgets.wait(kind, self.clock()))
+        if status >= 500:
+            raise UnavailableError(f"GitBook answered {status}")
+        if status == 401:
+            raise CredentialsRejectedError("GitBook does not take the token (401)")
+        raise RefusedError(status, _message(answer))
+
+
+def clock_skew(headers: Mapping[str, str], now: float) -> float | None:
+    """Return how many seconds the target's clock is ahead of ours, None when it tells no time."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp() - now
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise UnavailableError(
+            f"GitBook answered {answer.status_code} with something that is not a JSON object"
+        )
+    return body
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"]["message"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return f"GitBook answered {answer.status_code}"
+
+
+def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T]:
+    try:
+        items = tuple(read(row) for row in answer["items"])
+        following = (answer.get("next") or {}).get("page")
+    except (KeyError, TypeError, AttributeError):
+        raise UnavailableError("GitBook's list has another shape than its API document says") from None
+    return Page(items, following)
+
+
+def _member(row: dict[str, Any]) -> RemoteMember:
+    role: Role = row["role"] or "guest"
+    return RemoteMember(row["id"], normalise_email(row["user"].get("email")), role, bool(row["sso"]))
+
+
+def _team(row: dict[str, Any]) -> RemoteTeam:
+    try:
+        return RemoteTeam(row["id"], row["title"], row["members"], row["spaces"], row["createdAt"])
+    except KeyError as error:
+        raise UnavailableError(f"GitBook's team has no {error}") from None
+
+
+def _text(answer: dict[str, Any], key: str) -> str:
+    value = answer.get(key)
+    if not isinstance(value, str):
+        raise TargetError(f"GitBook's answer has no {key}")
+    return value
+
+
+def _role_out(role: Role) -> str | None:
+    return None if role == "guest" else role
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,402 @@
+"""The HTTP face: every answer of the interface's table, over a real Valkey."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.types import Message
+from structlog.testing import capture_logs
+
+from bridge.intake import JournalStore
+from bridge.metrics import Metrics
+from bridge.receiver import create_app, create_operators_app
+from bridge.settings import OperatorSettings, Settings
+from bridge.store.journal import Journal, Receipt, Submission
+from bridge.store.redis import Store
+
+SETTINGS = Settings.model_validate(
+    {
+        "receiver": {"max_body": "10KB"},
+        "sources": [
+            {"name": "polis", "kind": "jackson", "secrets": ["one", "two"]},
+            {"name": "okta", "kind": "okta-workflows", "secrets": ["flow-secret"]},
+        ],
+    }
+)
+WITH_OPERATORS = SETTINGS.model_copy(update={"operators": OperatorSettings.model_validate({})})
+FLOW = {"authorization": "Bearer flow-secret"}
+
+
+def jackson(body: bytes, t: int | None = None, secret: str = "one") -> dict[str, str]:
+    """The headers of a delivery signed now."""
+    at = int(time.time() * 1000) if t is None else t
+    mac = hmac.new(secret.encode(), b"%d." % at + body, "sha256").hexdigest()
+    return {"boxyhq-signature": f"t={at},s={mac}"}
+
+
+def raw(headers: dict[str, str]) -> dict[bytes, bytes]:
+    """Headers as bytes, so that they may hold more than ASCII."""
+    return {name.encode(): value.encode() for name, value in headers.items()}
+
+
+def person(number: int) -> dict[str, Any]:
+    """One event of Jackson's."""
+    return {
+        "event": "user.created",
+        "directory_id": "d",
+        "data": {"id": f"u{number}", "email": f"u{number}@acme.test"},
+    }
+
+
+class Broken:
+    """A journal that never stores anything."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def accept(self, _submissions: Sequence[Submission]) -> list[Receipt | Exception]:
+        """Fail."""
+        raise self.error
+
+    async def not_ready(self) -> str | None:
+        """Say why."""
+        return "Redis does not answer: ConnectionError"
+
+
+@asynccontextmanager
+async def serving(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application that runs."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://bridge.test") as client,
+    ):
+        yield client
+
+
+def application(journal: JournalStore, **more: Any) -> Starlette:
+    """The application over a journal."""
+
+    @asynccontextmanager
+    async def open_journal() -> AsyncIterator[JournalStore]:
+        yield journal
+
+    return create_app(more.pop("settings", SETTINGS), open_journal, **more)
+
+
+@pytest.fixture
+async def client(journal: Journal) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application over a Valkey of the test's own."""
+    async with serving(application(journal)) as one:
+        yield one
+
+
+async def post(client: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Response:
+    """Send a signed body to the source `polis`."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await client.post("/webhooks/polis", content=raw, headers=headers or jackson(raw))
+
+
+def assert_problem(answer: httpx.Response, status: int) -> None:
+    """An error is a problem document that repeats its status (RFC 9457)."""
+    assert status == answer.status_code
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert status == answer.json()["status"]
+
+
+async def test_stored_delivery_is_exactly_200(client: httpx.AsyncClient, journal: Journal) -> None:
+    """One event, then the same again, then a list."""
+    body = json.dumps(person(1)).encode()
+    headers = jackson(body)
+    first, again = await post(client, body, **headers), await post(client, body, **headers)
+    both = await post(client, [person(2), person(3)])
+
+    assert (first.status_code, first.json()) == (200, {"accepted": 1, "duplicates": 0})
+    assert (again.status_code, again.json()) == (200, {"accepted": 0, "duplicates": 1})
+    assert (both.status_code, both.json()) == (200, {"accepted": 2, "duplicates": 0})
+    assert await journal.counters() == (3, 0)
+    assert first.headers["content-type"] == "application/json"
+
+
+async def test_any_secret_of_the_source_and_no_other(client: httpx.AsyncClient) -> None:
+    """Any secret of the source verifies, none of another's."""
+    body = json.dumps(person(1)).encode()
+    assert (await post(client, body, **jackson(body, secret="two"))).status_code == 200
+    assert (await post(client, body, **jackson(body, secret="flow-secret"))).status_code == 401
+
+
+async def test_refused_and_ignored_are_told_when_there_are_any(client: httpx.AsyncClient) -> None:
+    """A list with rubbish in it, Jackson's body without data, and its global hook."""
+    mixed = await post(client, [person(1), 7])
+    empty = await post(client, {"event": "group.user_added", "directory_id": "d"})
+    other = await post(client, {"event": "dsync.created", "data": {}})
+
+    assert mixed.json() == {"accepted": 1, "duplicates": 0, "refused": 1}
+    assert (empty.status_code, empty.json()) == (200, {"accepted": 0, "duplicates": 0, "refused": 1})
+    assert (other.status_code, other.json()) == (200, {"accepted": 0, "duplicates": 0, "ignored": 1})
+
+
+async def test_every_forgery_gets_the_same_answer(client: httpx.AsyncClient, store: Store) -> None:
+    """401 with one body for each, and nothing is stored."""
+    body = json.dumps(person(1)).encode()
+    now = int(time.time() * 1000)
+    forgeries: list[dict[str, str]] = [
+        {"x-nothing": ""},
+        {"boxyhq-signature": ""},
+        {"boxyhq-signature": "t=\u00e9,s=00"},
+        {"authorization": "Bearer one"},
+        jackson(body, now - 600_000),
+        jackson(body, now + 600_000),
+        jackson(body, now // 1000),
+        jackson(body, secret="nobody's"),
+        jackson(b"another body"),
+    ]
+    answers = [await client.post("/webhooks/polis", content=body, headers=raw(each)) for each in forgeries]
+
+    for answer in answers:
+        assert_problem(answer, 401)
+    assert len({answer.content for answer in answers}) == 1
+    assert len({tuple(answer.headers.items()) for answer in answers}) == 1
+    assert await store.call("KEYS", f"{store.prefix}:*") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"", 400), (b"\xff\xfe\x00", 400), (b'"text"', 422), (b"42", 422), (b'{"foo": 1}', 422)],
+)
+async def test_unreadable_bodies_say_why(client: httpx.AsyncClient, body: bytes, status: int) -> None:
+    """The detail names the field."""
+    answer = await post(client, body)
+    assert_problem(answer, status)
+    assert ": " in answer.json()["detail"]
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    """A body without a length."""
+    for part in parts:
+        yield part
+
+
+async def test_bodies_over_the_limit(client: httpx.AsyncClient, store: Store) -> None:
+    """By what they declare and by what they are; the limit itself is fine."""
+    too_long = b" " * 10_001
+    declared = await post(client, too_long)
+    chunked = await client.post(
+        "/webhooks/polis", content=chunks(b" " * 6000, b" " * 6000), headers=jackson(too_long)
+    )
+    fits = json.dumps(person(1)).encode().ljust(10_000)
+
+    assert_problem(declared, 413)
+    assert_problem(chunked, 413)
+    assert await store.call("KEYS", f"{store.prefix}:*") == []
+    assert (await post(client, fits)).status_code == 200
+    whole = await client.post(
+        "/webhooks/polis", content=chunks(fits[:5000], fits[5000:]), headers=jackson(fits)
+    )
+    assert whole.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/webhooks/nobody", "/webhooks/polis/", "/webhooks/", "/webhooks", "/", "/console"]
+)
+async def test_unknown_places_are_404(client: httpx.AsyncClient, path: str) -> None:
+    """Never a redirect: Jackson would follow it with GET and lose the event."""
+    assert_problem(await client.post(path, content=b"{}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/webhooks/polis"), ("PUT", "/webhooks/okta"), ("POST", "/livez")]
+)
+async def test_wrong_methods_are_405(client: httpx.AsyncClient, method: str, path: str) -> None:
+    """And the answer says what is allowed."""
+    answer = await client.request(method, path)
+    assert_problem(answer, 405)
+    assert "allow" in answer.headers
+
+
+async def test_without_redis_the_sender_is_asked_to_repeat() -> None:
+    """503 with Retry-After; 429 for Okta Workflows, which retries nothing else."""
+    flow = {"event": "user.created", "user": {"id": "u"}}
+    async with serving(application(Broken(ConnectionError("gone")))) as client:
+        polis = await post(client, person(1))
+        okta = await client.post("/webhooks/okta", json=flow, headers=FLOW)
+        unreadable = await post(client, b"{")
+        ready = await client.get("/readyz")
+
+    assert_problem(polis, 503)
+    assert_problem(okta, 429)
+    assert_problem(unreadable, 400)
+    assert_problem(ready, 503)
+    assert "ConnectionError" in ready.json()["detail"]
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in (polis, okta, ready))
+
+
+async def test_probes(client: httpx.AsyncClient) -> None:
+    """Alive and ready are 200 while Redis can store."""
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_not_ready_before_the_start(journal: Journal) -> None:
+    """Without its lifespan the application has no journal."""
+    transport = httpx.ASGITransport(application(journal))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bridge.test") as client:
+        assert_problem(await client.get("/readyz"), 503)
+
+
+async def test_metrics_count_what_became_of_deliveries(client: httpx.AsyncClient) -> None:
+    """By source and outcome."""
+    await post(client, [person(1), 7])
+    await post(client, person(2), authorization="Bearer x")
+    await client.post("/webhooks/nobody")
+    text = (await client.get("/metrics")).text
+
+    assert 'bridge_deliveries_total{outcome="stored",source="polis"} 1.0' in text
+    assert 'bridge_deliveries_total{outcome="unverified",source="polis"} 1.0' in text
+    assert 'bridge_deliveries_total{outcome="unknown",source=""} 1.0' in text
+    assert 'bridge_events_total{outcome="accepted",source="polis"} 1.0' in text
+    assert 'bridge_events_total{outcome="refused",source="polis"} 1.0' in text
+
+
+async def test_operators_have_a_listener_of_their_own(journal: Journal) -> None:
+    """With [operators], /metrics answers only there, for what the public one counted."""
+
+    @asynccontextmanager
+    async def open_journal() -> AsyncIterator[JournalStore]:
+        yield journal
+
+    metrics = Metrics()
+    public = create_app(WITH_OPERATORS, open_journal, metrics)
+    async with (
+        serving(public) as outside,
+        serving(create_operators_app(WITH_OPERATORS, open_journal, metrics)) as inside,
+    ):
+        await post(outside, person(1))
+        assert_problem(await outside.get("/metrics"), 404)
+        assert "bridge_deliveries_total" in (await inside.get("/metrics")).text
+        assert (await inside.get("/readyz")).status_code == 200
+        assert_problem(await inside.post("/webhooks/polis"), 404)
+
+
+async def test_fault_of_ours_is_500_and_logged_once(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody expected is a problem too; the body is not in the log."""
+
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr("bridge.sources.jackson.Jackson.parse", fault)
+    async with serving(application(journal)) as client:
+        with capture_logs() as lines:
+            assert_problem(await post(client, person(1)), 500)
+
+    assert [line["event"] for line in lines] == ["unexpected"]
+    assert "u1@acme.test" not in str(lines)
+
+
+async def call(app: Starlette, receive: Any, headers: dict[str, str]) -> list[Message]:
+    """Call the application as a server does, with a `receive` of the test's own."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/webhooks/polis",
+        "headers": pairs,
+        "query_string": b"",
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_slow_sender_is_cut_off(journal: Journal) -> None:
+    """A body that does not arrive in time is 408, and the connection ends."""
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    app = application(journal, body_seconds=0.02)
+    async with app.router.lifespan_context(app):
+        start, _ = await call(app, never, {})
+    assert start["status"] == 408
+    assert (b"connection", b"close") in start["headers"]
+
+
+async def test_sender_that_hangs_up_gets_nothing(journal: Journal) -> None:
+    """Half a body is no delivery."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"ev', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    app = application(journal)
+    async with app.router.lifespan_context(app):
+        with capture_logs() as lines:
+            assert await call(app, receive, {}) == []
+    assert lines == []
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "x", "\u00b2", "10001"])
+async def test_absurd_lengths_do_no_harm(journal: Journal, length: str) -> None:
+    """A declared length is believed only when it is a number over the limit."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    app = application(journal)
+    async with app.router.lifespan_context(app):
+        start, _ = await call(app, receive, {"content-length": length})
+    assert start["status"] == (413 if length.isdecimal() else 401)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [b"boxyhq-signature", b"ory-polis-signature", b"authorization", b"x-bridge-signature"]
+        ),
+        st.binary(max_size=80).filter(lambda value: not set(value) & {0, 10, 13}),
+    ),
+    st.binary(max_size=200) | st.just(json.dumps(person(1)).encode()),
+    st.sampled_from(["polis", "okta", "nobody", "%00", "%ff", "..%2f"]),
+)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_strangers_never_cause_a_fault(
+    client: httpx.AsyncClient, headers: dict[bytes, bytes], body: bytes, source: str
+) -> None:
+    """Whatever they send: 401 or 404, and no exception in the log."""
+    with capture_logs() as lines:
+        answer = await client.post(f"/webhooks/{source}", content=body, headers=headers)
+    assert answer.status_code in (401, 404)
+    assert not [line for line in lines if line["log_level"] in ("error", "critical") or "exc_info" in line]
+
+
+@given(
+    st.recursive(
+        st.none() | st.text() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_signed_nonsense_never_causes_a_fault(client: httpx.AsyncClient, body: Any) -> None:
+    """Whatever JSON a verified sender sends, the answer is theirs to read."""
+    answer = await post(client, body)
+    assert answer.status_code in (400, 413, 422)

@@ -1,0 +1,75 @@
+"""What both jobs are given: the configuration, the store, the targets' clients, the clock."""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from bridge.settings import Settings, TargetSettings
+from bridge.store.journal import Journal
+from bridge.store.mirror import MirrorStore
+from bridge.store.redis import Store
+from bridge.store.targets import TargetStore, target_id
+from bridge.targets.gitbook import GitBook
+
+
+def now_ms() -> int:
+    """Return the time in unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process.
+
+    `stopping` is set when it is asked to end: jobs end at their next step; `calling`: what calls under
+    way are about; `list_pages`: how many pages each target's members fill; `greeted`: targets that were
+    looked at since the start.
+    """
+
+    settings: Settings
+    store: Store
+    clock: Callable[[], int] = now_ms
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    clients: dict[str, GitBook] = field(default_factory=dict)
+    calling: set[tuple[str, str]] = field(default_factory=set)
+    list_pages: dict[str, int] = field(default_factory=dict)
+    greeted: set[str] = field(default_factory=set)
+    log: structlog.stdlib.BoundLogger = field(default_factory=structlog.get_logger)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal."""
+        return Journal(self.store)
+
+    @property
+    def mirror(self) -> MirrorStore:
+        """The mirror."""
+        return MirrorStore(self.store)
+
+    def target(self, ident: str) -> TargetSettings | None:
+        """Return the configured target of this id, None when it was taken out of the config."""
+        return next((target for target in self.settings.targets if target_id(target) == ident), None)
+
+    def targets_of(self, directory: str) -> list[TargetStore]:
+        """Return the targets that follow a directory, by its configured name."""
+        return [TargetStore(self.store, target_id(each)) for each in self.settings.targets_of(directory)]
+
+    def client(self, target: TargetSettings) -> GitBook:
+        """Return the target's client, made once for each process: it remembers the target's limits."""
+        ident = target_id(target)
+        if ident not in self.clients:
+            self.clients[ident] = GitBook(target.api_url, target.organization, target.token, target.timeout)
+        return self.clients[ident]
+
+    async def close(self) -> None:
+        """Close the clients and the store."""
+        for client in self.clients.values():
+            await client.close()
+        await self.store.close()

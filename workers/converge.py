@@ -1,0 +1,274 @@
+"""The job that makes one target follow its directories: what is due is read, planned and applied.
+
+It works on the wanted state, not on events: however many events came, in whatever order, what is due
+is compared with what the target has, and only the difference is called for.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+
+import orjson
+
+from bridge.settings import TargetSettings
+from bridge.store.commit import LeaseLostError
+from bridge.store.lease import Lease, acquire
+from bridge.store.mirror import Command, directory_name, make_ref
+from bridge.store.targets import GROUP, MEMBER, TEAM, TargetState, TargetStore, Work
+from bridge.targets.base import TargetError
+from workers import hold
+from workers.context import Worker
+from workers.fold import QUIET_MS
+from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
+from workers.run import Run, TargetDownError
+from workers.teams import apply_teams, index_groups
+
+SLICE_SECONDS = 20.0
+AT_ONCE = 2000  # objects in one step
+LONGEST_WAIT_MS = 5000  # how long an invite or a team waits for a burst of news to end
+_NAP = 0.02
+
+
+async def converge_target(worker: Worker, ident: str) -> None:
+    """Make a target follow its directories, unless another worker does."""
+    await worker.store.call("DEL", worker.store.key("bell", "converge", ident))
+    target = worker.target(ident)
+    store = TargetStore(worker.store, ident)
+    if target is None or worker.stopping.is_set() or await _asleep(worker, store):
+        return
+    lease = await acquire(worker.store, f"converge:{ident}", worker.name)
+    if lease is None:
+        return
+    try:
+        await _converge(worker, target, store, lease)
+    except TargetDownError:
+        pass
+    except LeaseLostError:
+        worker.log.warning("converge.lease_lost", target=target.name)
+    finally:
+        await lease.close()
+
+
+async def _asleep(worker: Worker, store: TargetStore) -> bool:
+    state = await store.state()
+    return state.state in ("unavailable", "credentials_rejected") and state.resumes_at * 1000 > worker.clock()
+
+
+async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, lease: Lease) -> None:
+    names = await _followed(worker, store, target)
+    run = Run(worker, target, store, worker.client(target), lease, names, await store.state())
+    await _probe(run)
+    await _replan_when_config_changed(run)
+    ends = time.monotonic() + SLICE_SECONDS
+    while time.monotonic() < ends and not worker.stopping.is_set():
+        await _recover(run)
+        try:
+            await hold.sample_size(run)
+            await watch_pending(run)
+            worked = await _step(run)
+        except TargetError as error:
+            worked = False
+            await run.fault([], error)
+            await asyncio.sleep(_NAP)
+        await _note_state(run)
+        if not worked and await lease.release("release_work", store.key("work"), run.now):
+            return
+        if not worked:
+            await asyncio.sleep(_NAP)
+    await run.commit([("RING", "converge", store.id, run.now)])
+
+
+async def _followed(worker: Worker, store: TargetStore, target: TargetSettings) -> set[str]:
+    """Return the names of the directories whose people count for a target.
+
+    One that no source of the config speaks for any more still counts: its people stay until it is
+    forgotten on purpose.
+    """
+    sources = worker.settings.sources
+    names = {s.directory_name for s in sources if s.targets is None or target.name in s.targets}
+    before = set(await worker.store.call("SMEMBERS", store.key("followed")))
+    return names | (before - {source.directory_name for source in sources})
+
+
+# the target's health
+
+
+async def _probe(run: Run) -> None:
+    """After an outage ask once whether the target is well; then all that backed off is due."""
+    if run.state.state not in ("unavailable", "credentials_rejected"):
+        return
+    reload_token(run.target)
+    try:
+        await run.read(run.client.ping())
+    except TargetError as error:
+        if run.state.state == "credentials_rejected" or not error.unclear:
+            await run.down(_down_state(error), error.message)
+        await run.down("unavailable", error.message)
+    run.state = TargetState()
+    work = run.store.key("work")
+    later = await run.worker.store.call("ZRANGEBYSCORE", work, f"({run.now}", "+inf")
+    await run.commit([run.store.put_state(run.state), *(("ZADD", work, run.now, each) for each in later)])
+
+
+def _down_state(error: TargetError) -> str:
+    return "unavailable" if error.unclear else "credentials_rejected"
+
+
+def reload_token(target: TargetSettings) -> None:
+    """Read the token again: a file may hold a new one. One that cannot be read stays as it was."""
+    try:
+        target.token.reload()
+    except ValueError:
+        return
+
+
+async def _note_state(run: Run) -> None:
+    limited = run.limited_until * 1000 > run.now
+    reason = "the target's rate limit is used up" if limited else None
+    state = TargetState("rate_limited" if limited else "ok", reason, run.limited_until if limited else 0.0)
+    if state != run.state:
+        run.state = state
+        await run.commit([run.store.put_state(state)])
+
+
+# work left behind
+
+
+async def _recover(run: Run) -> None:
+    """Take up the calls of workers that are gone: the target is read before they are planned again.
+
+    A call may still reach the target until its time-out has passed, so what it is about waits that long.
+    """
+    run.held_back = {}
+    commands: list[Command] = []
+    patience = int(run.target.timeout * 1000) + 1000
+    for name, intent in (await run.store.intents()).items():
+        here = intent.worker == run.worker.name
+        if intent.fence == run.lease.fence or (here and (run.store.id, name) in run.worker.calling):
+            continue
+        if here or run.now - intent.at > patience:
+            commands += [*run.store.doubt([name]), *run.store.mark([name], run.now), run.store.ended([name])]
+        else:
+            run.held_back[name] = intent.at + patience
+    await run.commit(commands)
+
+
+# the configuration is an input too
+
+
+def plan_hash(target: TargetSettings, names: set[str]) -> str:
+    """Return a hash of all in the configuration that shapes a plan."""
+    shape = target.model_dump(mode="json", exclude={"name", "token", "timeout", "api_url", "organization"})
+    text = orjson.dumps([shape, sorted(names)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+async def _replan_when_config_changed(run: Run) -> None:
+    """Mark everyone and everything when the rules are not those of the last plan, in slices."""
+    wanted, key = plan_hash(run.target, run.names), run.store.key("plan")
+    if await run.worker.store.call("GET", key) == wanted:
+        return
+    before = set(await run.worker.store.call("SMEMBERS", run.store.key("followed")))
+    for directory in sorted(await run.worker.journal.directories()):
+        if directory_name(directory) in run.names | before:
+            await _mark_directory(run, directory)
+    teams = await run.store.teams()
+    followed = run.store.key("followed")
+    await run.commit([
+        *run.store.mark([TEAM + title for title in teams], run.now),
+        ("DEL", followed), *(("SADD", followed, name) for name in sorted(run.names)),
+        ("DEL", run.store.key("planned")), ("SET", key, wanted),
+    ])  # fmt: skip
+    run.worker.log.info("target.replanned", target=run.target.name)
+
+
+async def _mark_directory(run: Run, directory: str) -> None:
+    """Mark a directory's groups, then its users; a crash begins again, and marking twice does no harm."""
+    for what in ("groups", "users"):
+        cursor, first = 0, True
+        while first or cursor:
+            first = False
+            cursor, ids, emails = await run.worker.mirror.scan(directory, what, cursor)
+            objects = [GROUP + make_ref(directory, ident) for ident in ids] if what == "groups" else []
+            objects += [MEMBER + email for email in sorted(emails)]
+            await run.commit(run.store.mark(objects, run.now))
+
+
+# one step
+
+
+async def _step(run: Run) -> bool:
+    """Work off what is due; False when there was nothing, or it waits for news to end."""
+    works = await run.store.due(run.now, AT_ONCE)
+    for work in works:
+        if work.object in run.held_back:
+            await run.commit([run.store.defer(work, run.held_back[work.object])])
+    works = [work for work in works if work.object not in run.held_back]
+    groups = [work for work in works if work.object.startswith(GROUP)]
+    if groups:
+        await index_groups(run, groups)
+        return True
+    people = await wanted_people(run, [work for work in works if work.object.startswith(MEMBER)])
+    if await _busy(run):
+        works = _ready(run, people, works)
+    if not works:
+        return False
+    await _work(run, people, works)
+    return True
+
+
+def _ready(run: Run, people: People, works: Sequence[Work]) -> list[Work]:
+    """While news comes in, only removals go at once, and what has waited long enough."""
+    ready = []
+    for work in works:
+        wanted = people.wanted.get(work.object[2:]) if work.object.startswith(MEMBER) else None
+        leaving = wanted is not None and not wanted.member
+        if leaving or run.now - work.due >= LONGEST_WAIT_MS:
+            ready.append(work)
+    kept = {work.object[2:] for work in ready if work.object.startswith(MEMBER)}
+    for email in people.wanted.keys() - kept:
+        del people.wanted[email], people.persons[email]
+    return ready
+
+
+async def _busy(run: Run) -> bool:
+    """Tell whether a burst of news is under way: more than one batch, the last one a moment ago."""
+    news = await run.worker.store.call("HGETALL", run.store.key("news"))
+    last, start = int(news.get("last", 0)), int(news.get("start", 0))
+    if run.now - last > QUIET_MS:
+        return False
+    accepted, folded = await run.worker.journal.counters()
+    return start != last or accepted > folded
+
+
+async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
+    run.causes = await run.store.causes([work.object for work in works])
+    run.waits = await run.store.waiting([work.object for work in works])
+    teams = [work for work in works if work.object.startswith(TEAM)]
+    try:
+        await plan_people(run, people)
+    except TargetError as error:
+        await run.fault([work.object for work in works], error)
+        await run.finish(works)
+        return
+    if run.dry:
+        await _record_plan(run, people, teams)
+    else:
+        await apply_people(run, people)
+        await apply_teams(run, people, teams)
+    await run.finish(works)
+
+
+async def _record_plan(run: Run, people: People, teams: Sequence[Work]) -> None:
+    """In dry-run mode nothing is called that writes: note for whom `bridge plan` has something to show."""
+    key = run.store.key("planned")
+    bindings = await run.store.teams()
+    commands: list[Command] = []
+    for email, plan in people.plans.items():
+        commands.append(("SREM" if plan.empty else "SADD", key, MEMBER + email))
+    for work in teams:
+        team = bindings.get(work.object[2:])
+        renamed = team and team.id and team.groups and (team.title or "").strip() != work.object[2:]
+        commands.append(("SADD" if renamed else "SREM", key, work.object))
+    await run.commit(commands)

@@ -1,0 +1,133 @@
+"""Reading the target: who is a member, which teams there are. Nothing is planned from a guess."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import replace
+from typing import TypeVar
+
+from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
+from bridge.plan.teams import TeamBinding
+from bridge.store.mirror import Command
+from bridge.targets.base import Page, RemoteMember, RemoteTeam
+from workers.run import Run, leave_teams, member_object
+
+T = TypeVar("T")
+_PAGE = 1000  # GitBook's largest page
+_FEW = 2  # so many searches cost no more than one page
+
+
+async def walk(run: Run, read: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
+    """Yield every item of a paged list."""
+    cursor: str | None = None
+    while True:
+        page = await run.read(read(cursor))
+        for item in page.items:
+            yield item
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+async def look_up(run: Run, emails: Collection[str]) -> dict[str, RemoteMember | None]:
+    """Return the member with each address, None where a reading showed that there is none.
+
+    Few are searched for, many are looked for in the whole list, the newest first.
+    """
+    found: dict[str, RemoteMember | None] = dict.fromkeys(emails)
+    if len(emails) <= max(_FEW, run.worker.list_pages.get(run.store.id, 1)):
+        for email in emails:
+            async for member in walk(run, lambda page, text=email: run.client.members(text, page=page)):  # type: ignore[misc]
+                if member.email == email:
+                    found[email] = member
+        return found
+    seen, missing = 0, set(emails)
+    async for member in walk(run, lambda page: run.client.members(page=page, limit=_PAGE)):
+        seen += 1
+        if member.email in missing:
+            found[member.email] = member
+            missing.discard(member.email)
+            if not missing:
+                break
+    run.worker.list_pages[run.store.id] = max(run.worker.list_pages.get(run.store.id, 1), -(-seen // _PAGE))
+    return found
+
+
+async def read_members(run: Run, emails: Collection[str]) -> dict[str, MemberBinding]:
+    """Read people at the target and write down what is known of them now."""
+    if not emails:
+        return {}
+    objects = {member_object(email): email for email in emails}
+    before = await run.store.members(emails)
+    doubts = await run.store.unknown(objects)
+    found = await look_up(run, emails)
+    teams = await run.store.teams()
+    commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
+    after = {}
+    for email, remote in found.items():
+        after[email] = _bound(before.get(email), remote)
+        commands.append(run.store.put_member(email, after[email]))
+        if email in before and before[email].teams and not after[email].teams:
+            commands += leave_teams(run, email, before[email], teams)
+        if after[email].state is not State.INVITED:
+            commands.append(("ZREM", run.store.key("pending"), email))
+    await run.commit(commands)
+    return after
+
+
+def _bound(before: MemberBinding | None, remote: RemoteMember | None) -> MemberBinding:
+    """Return what is known after a reading.
+
+    Someone found whom the bridge did not invite keeps the role they have until a rule names it.
+    """
+    if remote is None:
+        waits = before is not None and before.state is State.INVITED
+        return before if waits and before else MemberBinding(State.ABSENT)
+    if before is None or before.state is State.ABSENT:
+        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
+    same = before.id in (None, remote.id)
+    teams = before.teams if same else {}
+    return replace(before, state=State.KNOWN, id=remote.id, role=remote.role, sso=remote.sso, teams=teams)
+
+
+async def find_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteTeam]:
+    """Return the teams that have these titles, compared stripped; the oldest where there are two."""
+    found: dict[str, RemoteTeam] = {}
+    asked: list[str | None] = list(titles) if len(titles) <= _FEW else [None]
+    for text in asked:
+        async for team in walk(run, lambda page, text=text: run.client.teams(text, page)):  # type: ignore[misc]
+            title = team.title.strip()
+            if title in titles and (title not in found or team.created_at < found[title].created_at):
+                found[title] = team
+    return found
+
+
+async def read_roster(run: Run, ident: str, wanted: Collection[str]) -> list[Command]:
+    """Read who is in a team; return the commands that write it down.
+
+    Only people the directory has named are written down. Whoever is to be in it counts as given.
+    """
+    listed = {
+        member.email
+        async for member in walk(run, lambda page: run.client.team_members(ident, page))
+        if member.email
+    }
+    key = run.store.roster_key(ident)
+    before = set(await run.worker.store.call("SMEMBERS", key))
+    bindings = await run.store.members(listed | before)
+    commands: list[Command] = []
+    for email, binding in bindings.items():
+        teams = dict(binding.teams)
+        how = teams.pop(ident, None)
+        if email in listed:
+            teams[ident] = how or (GIVEN if email in wanted else FOUND)
+            commands.append(("SADD", key, email))
+        else:
+            commands.append(("SREM", key, email))
+        if teams != binding.teams:
+            commands.append(run.store.put_member(email, replace(binding, teams=teams)))
+            commands += run.store.mark([member_object(email)], run.now)
+    return commands
+
+
+def bound_to(teams: dict[str, TeamBinding], ident: str) -> str | None:
+    """Return the title under which a team is bound already."""
+    return next((title for title, team in teams.items() if team.id == ident), None)

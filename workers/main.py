@@ -1,0 +1,177 @@
+"""The worker process: arq runs the two jobs and the sweep; it ends only when it is told to."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from arq.connections import ArqRedis
+from arq.cron import cron
+from arq.worker import Worker as ArqWorker
+from arq.worker import func
+
+from bridge.logs import configure_logs
+from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
+from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store
+from bridge.store.targets import TargetStore, target_id
+from workers.context import Worker
+from workers.converge import converge_target
+from workers.fold import fold_directory
+
+JOBS_AT_ONCE = 50
+JOB_SECONDS = 60
+DRAIN_SECONDS = 10
+_ALIVE_SECONDS = 10
+log = structlog.get_logger()
+
+
+async def fold(context: dict[str, Any], directory: str) -> None:
+    """Fold a directory (arq job; rung for by lua/accept.lua and the sweep)."""
+    await _run_job("fold", fold_directory(context["worker"], directory))
+
+
+async def converge(context: dict[str, Any], target: str) -> None:
+    """Converge a target (arq job; rung for by the fold and the sweep)."""
+    await _run_job("converge", converge_target(context["worker"], target))
+
+
+async def sweep(context: dict[str, Any]) -> None:
+    """Ring for whatever waits without anyone working on it: a lost bell costs no more than a second."""
+    await _run_job("sweep", sweep_once(context["worker"]))
+
+
+async def _run_job(name: str, job: Any) -> None:
+    """A job that fails loses nothing: what it did not finish is still due, and the sweep rings again."""
+    try:
+        await job
+    except STORE_ERRORS as error:
+        log.warning("job.store_unavailable", job=name, error=type(error).__name__)
+    except Exception:
+        log.exception("job.failed", job=name)
+
+
+async def sweep_once(worker: Worker) -> int:
+    """Ring for what waits; how many jobs were rung for."""
+    now = worker.clock()
+    ready = [
+        store.id
+        for store in (TargetStore(worker.store, target_id(target)) for target in worker.settings.targets)
+        if await _has_work(worker, store, now)
+    ]
+    return int(await worker.store.run("sweep", worker.store.prefix, now, *ready))
+
+
+async def _has_work(worker: Worker, store: TargetStore, now: int) -> bool:
+    state = await store.state()
+    down = state.state in ("unavailable", "credentials_rejected")
+    if down:
+        return state.resumes_at * 1000 <= now
+    first = store.id not in worker.greeted  # its configuration may have changed since the last process
+    worker.greeted.add(store.id)
+    due, looks = await worker.store.calls([
+        ("ZCOUNT", store.key("work"), "-inf", now), ("ZCOUNT", store.key("pending"), "-inf", now),
+    ])  # fmt: skip
+    return bool(due or looks or first)
+
+
+async def keep_alive(worker: Worker) -> None:
+    """Tell that this worker lives, so that `bridge status` can count it."""
+    key = worker.store.key("workers")
+    while True:
+        now = worker.clock()
+        with contextlib.suppress(*STORE_ERRORS):
+            await worker.store.calls([
+                ("ZADD", key, now, worker.name),
+                ("ZREMRANGEBYSCORE", key, "-inf", now - _ALIVE_SECONDS * 1000),
+            ])  # fmt: skip
+        await asyncio.sleep(2)
+
+
+async def workers_alive(store: Store, now: int) -> int:
+    """Return how many workers have told so within the last seconds."""
+    return int(await store.call("ZCOUNT", store.key("workers"), now - _ALIVE_SECONDS * 1000, "+inf"))
+
+
+def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
+    """Return the arq worker. Limits are so large that arq itself never drops or starves a job."""
+    context = {"worker": worker}
+    jobs: tuple[Any, ...] = (fold, converge)
+    options: dict[str, Any] = {"keep_result": 0, "max_tries": 1_000_000}
+    return ArqWorker(
+        functions=[func(each, name=each.__name__, **options) for each in jobs],
+        cron_jobs=[cron(sweep, name=worker.store.key("sweep"), second=set(range(60)), keep_result=0)],  # type: ignore[arg-type]
+        redis_pool=pool, queue_name=worker.store.key("queue"), ctx=context, handle_signals=False,
+        job_serializer=orjson.dumps, job_deserializer=orjson.loads, keep_result=0, max_tries=1_000_000,
+        max_jobs=JOBS_AT_ONCE, queue_read_limit=10_000, poll_delay=0.02, job_timeout=JOB_SECONDS,
+        health_check_interval=3600, health_check_key=worker.store.key("arq-health", worker.name),
+    )  # fmt: skip
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; start arq again whenever it ends for another reason.
+
+    arq ends when Redis goes away under load (facts/redis-arq.md), and nothing of ours is lost by it.
+    """
+    worker = Worker(settings, open_store(settings.redis))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, settings.reload_secrets)
+    alive = asyncio.create_task(keep_alive(worker))
+    log.info("worker.started", worker=worker.name)
+    while not worker.stopping.is_set():
+        await _work_until_it_ends(worker)
+    alive.cancel()
+    with contextlib.suppress(*STORE_ERRORS):
+        await worker.store.call("ZREM", worker.store.key("workers"), worker.name)
+    await worker.close()
+    log.info("worker.stopped", worker=worker.name)
+
+
+async def _work_until_it_ends(worker: Worker) -> None:
+    pool = open_pool(worker.settings.redis)
+    arq = make_arq(worker, ArqRedis(pool_or_conn=pool, default_queue_name=worker.store.key("queue")))
+    main = asyncio.create_task(arq.async_run())
+    stop = asyncio.create_task(worker.stopping.wait())
+    await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if worker.stopping.is_set():
+        await _drain(arq)
+    elif main.done() and (error := main.exception()):
+        log.warning("worker.restarts", error=type(error).__name__)
+        await asyncio.sleep(0.2)
+    stop.cancel()
+    main.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await main
+    with contextlib.suppress(*STORE_ERRORS, asyncio.CancelledError):
+        await arq.close()
+
+
+async def _drain(arq: ArqWorker) -> None:
+    """Take no more jobs and let those that run come to their next step, which ends them."""
+    arq.allow_pick_jobs = False
+    running = [task for task in arq.tasks.values() if not task.done()]
+    if running:
+        await asyncio.wait(running, timeout=DRAIN_SECONDS)
+
+
+def main() -> None:
+    """`python -m workers.main CONFIG`, as `bridge worker` starts it."""
+    try:
+        settings = read_settings(Path(sys.argv[1]))
+    except SettingsError as error:
+        sys.exit(str(error))
+    configure_logs(settings.logs)
+    logging.getLogger("arq").setLevel(logging.WARNING)
+    for key in inline_secrets(settings):
+        log.warning("settings.inline_secret", key=key)
+    asyncio.run(run_worker(settings))
+
+
+if __name__ == "__main__":
+    main()

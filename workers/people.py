@@ -1,0 +1,318 @@
+"""The part of a step that makes people members, or not: reading, planning, inviting, removing."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from bridge.plan.changes import Invite, MarkSSO, Remove, SetRole
+from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted, plan_member, want
+from bridge.plan.people import Person
+from bridge.plan.scope import is_address
+from bridge.plan.teams import TeamBinding
+from bridge.settings import Role
+from bridge.store.mirror import Command
+from bridge.store.targets import Work
+from bridge.targets.base import Invited, RefusedError, Removal, TargetError
+from workers import hold
+from workers.look import read_members
+from workers.run import Run, leave_teams, member_object
+
+INVITES_AT_ONCE = 100  # GitBook states no limit; a refused batch is halved
+_LOOK_AGAIN_FIRST, _LOOK_AGAIN = 30_000, 3_600_000  # ms, for pending invites
+
+
+@dataclass(slots=True)
+class People:
+    """The people of one step: what is wanted of them, and the work they came from."""
+
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    persons: dict[str, Person] = field(default_factory=dict)
+    plans: dict[str, MemberPlan] = field(default_factory=dict)
+
+
+async def wanted_people(run: Run, works: Sequence[Work]) -> People:
+    """Work out what is wanted of the people that work is due for. It asks the mirror, not the target."""
+    emails = [work.object[2:] for work in works]
+    persons = await run.worker.mirror.people(emails, run.names)
+    return People(
+        {person.email: want(person, run.target) for person in persons},
+        {person.email: person for person in persons},
+    )
+
+
+async def plan_people(run: Run, people: People) -> None:
+    """Read whom the plan depends on at the target, and plan. Raises TargetError when it cannot be read."""
+    known = await run.store.members(people.wanted)
+    doubts = await run.store.unknown([member_object(email) for email in people.wanted])
+    unread = [
+        email
+        for email, wanted in people.wanted.items()
+        if _must_read(wanted, known.get(email), member_object(email) in doubts)
+    ]
+    known |= await read_members(run, unread)
+    teams = await run.store.teams()
+    before = await _before(run, people)
+    absent = MemberBinding(State.ABSENT)
+    people.plans = {
+        email: plan_member(wanted, known.get(email, absent), run.target, teams, before.get(email))
+        for email, wanted in people.wanted.items()
+    }
+    await run.commit(_noticed(run, people, known))
+
+
+def _must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> bool:
+    """Nobody is invited unless read as absent, nor removed unless read just before."""
+    if wanted.excluded:
+        return False
+    if wanted.member:
+        return is_address(wanted.email) and (binding is None or doubt)
+    return wanted.admitted or (binding is not None and binding.admitted)
+
+
+async def _before(run: Run, people: People) -> dict[str, MemberBinding]:
+    """Return for people whose address is new the binding of the one they had."""
+    former = {
+        email: address
+        for email, person in people.persons.items()
+        for user in person.users
+        for address in user.former
+        if address != email
+    }
+    bindings = await run.store.members(set(former.values()))
+    return {
+        email: bindings[address]
+        for email, address in former.items()
+        if address in bindings and set(bindings[address].holders) & set(people.wanted[email].holders)
+    }
+
+
+def _noticed(run: Run, people: People, known: dict[str, MemberBinding]) -> list[Command]:
+    """Write down what planning itself found out."""
+    return [
+        run.store.put_member(email, plan.binding)
+        for email, plan in people.plans.items()
+        if email in known and plan.binding != known[email]
+    ]
+
+
+async def apply_people(run: Run, people: People) -> None:
+    """Remove, lower, invite, set roles and mark, in this order."""
+    plans = list(people.plans.values())
+    await run.commit(await hold.release(run, plans))
+    await _remove_all(run, plans)
+    lower, higher = _roles(plans)
+    for change in await hold.guard_lowering(run, lower):
+        await _set_role(run, people, change)
+    await _invite_all(run, people)
+    for change in higher:
+        await _set_role(run, people, change)
+    for mark in (change for plan in plans for change in plan.changes if isinstance(change, MarkSSO)):
+        await _mark_sso(run, people, mark)
+    for plan in plans:
+        if plan.impossible:
+            email = plan.wanted.email
+            await run.bury(member_object(email), f"invite {email}", plan.impossible, asked=False)
+
+
+def _roles(plans: list[MemberPlan]) -> tuple[list[SetRole], list[SetRole]]:
+    changes = sorted(
+        (change for plan in plans for change in plan.changes if isinstance(change, SetRole)),
+        key=lambda change: change.sort_key,
+    )
+    return [each for each in changes if each.lowers], [each for each in changes if not each.lowers]
+
+
+# removals
+
+
+async def _remove_all(run: Run, plans: list[MemberPlan]) -> None:
+    guarded = await hold.guard_removals(run, sorted(plans, key=lambda plan: plan.wanted.email))
+    await run.commit(guarded.commands)
+    for plan in guarded.go:
+        if plan.removal:
+            await _remove(run, plan, plan.removal, plan.wanted.email in guarded.approved)
+
+
+async def _remove(run: Run, plan: MemberPlan, removal: Remove, approved: bool) -> None:
+    name, email = member_object(removal.object), removal.object
+    teams = await run.store.teams()
+
+    def gone(answer: Removal) -> list[Command]:
+        if answer is Removal.REQUESTED:
+            return [hold.park_requested(run, plan)]
+        return _forgotten(run, email, plan.binding, teams)
+
+    intent = [] if approved else hold.counted(run, "guard", email)
+    try:
+        await run.attempt([name], removal.describe(), lambda: run.client.remove(removal.id), gone, intent)
+    except RefusedError as error:
+        await _remove_refused(run, plan, removal, error)
+
+
+async def _remove_refused(run: Run, plan: MemberPlan, removal: Remove, error: RefusedError) -> None:
+    """A 404 is no removal: only the list of members tells whether they are gone."""
+    name = member_object(removal.object)
+    if error.status != 404:
+        await refused(run, name, removal.describe(), error)
+        return
+    try:
+        after = await read_members(run, [removal.object])
+    except TargetError as fault:
+        await run.fault([name], fault)
+        return
+    if after[removal.object].state is State.KNOWN:
+        run.later[name] = run.now
+        return
+    await run.commit(_forgotten(run, removal.object, plan.binding, await run.store.teams()))
+
+
+def _forgotten(run: Run, email: str, binding: MemberBinding, teams: dict[str, TeamBinding]) -> list[Command]:
+    """Return what is written when someone is gone."""
+    commands = [
+        run.store.put_member(email, MemberBinding(State.ABSENT)),
+        ("ZREM", run.store.key("pending"), email),
+    ]
+    commands += run.store.unpark(hold.removal_id(email))
+    return commands + leave_teams(run, email, binding, teams)
+
+
+# invites
+
+
+async def _invite_all(run: Run, people: People) -> None:
+    wanted = [
+        change for plan in people.plans.values() for change in plan.changes if isinstance(change, Invite)
+    ]
+    tokens = {email: wanted.token for email, wanted in people.wanted.items()}
+    invites = await hold.guard_invites(run, sorted(wanted, key=lambda change: change.sort_key), tokens)
+    sent: list[Invite] = []
+    for start in range(0, len(invites), INVITES_AT_ONCE):
+        batch = invites[start : start + INVITES_AT_ONCE]
+        sent += await _invite(run, batch)
+    await _look_for_invited(run, people, [each for each in sent if each.object not in run.known_now])
+
+
+async def _invite(run: Run, batch: list[Invite]) -> list[Invite]:
+    """Invite some people at once; a batch that is refused is halved until the culprit stands alone."""
+    names = [member_object(invite.object) for invite in batch]
+    asked: list[tuple[str, Role]] = [(invite.object, invite.role) for invite in batch]
+    change = batch[0].describe() if len(batch) == 1 else f"invite {len(batch)} people"
+    counting = [command for each in batch for command in hold.counted(run, "invited", each.object)]
+    try:
+        answer = await run.attempt(
+            names,
+            change,
+            lambda: run.client.invite(asked, run.target.sso),
+            lambda a: _invited(run, batch, a),
+            counting,
+        )
+    except RefusedError as error:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return await _invite(run, batch[:middle]) + await _invite(run, batch[middle:])
+        await refused(run, names[0], change, error)
+        return []
+    return batch if answer else []
+
+
+def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
+    """Write down what an invite's answer shows: one id for one address is theirs, else look them up."""
+    commands: list[Command] = []
+    for invite in batch:
+        email, failed = invite.object, invite.object in answer.failed_sso
+        binding = MemberBinding(
+            State.INVITED, None, invite.role, invite.sso and not failed, ours=True, kept=invite.kept,
+            failed_sso=failed, admitted=True,
+        )  # fmt: skip
+        if len(batch) == 1 and len(answer.ids) == 1:
+            binding = replace(binding, state=State.KNOWN, id=answer.ids[0])
+            run.known_now[email] = binding
+        else:
+            commands.append(("ZADD", run.store.key("pending"), run.now + _LOOK_AGAIN_FIRST, email))
+        commands.append(run.store.put_member(email, binding))
+    return commands
+
+
+async def _look_for_invited(run: Run, people: People, sent: list[Invite]) -> None:
+    """Find the ids of those just invited. Who is not listed yet is looked for again later."""
+    if sent:
+        try:
+            run.known_now |= await read_members(run, [invite.object for invite in sent])
+        except TargetError as error:
+            await run.fault([member_object(invite.object) for invite in sent], error)
+    for email, binding in run.known_now.items():
+        if email in people.plans:
+            holders = people.wanted[email].holders
+            bound = replace(binding, holders=holders)
+            people.plans[email] = replace(people.plans[email], binding=bound)
+            if binding.state is State.KNOWN:
+                await run.commit([run.store.put_member(email, bound)])
+    run.known_now = {}
+
+
+async def watch_pending(run: Run) -> None:
+    """Look for people who were invited and are not listed yet; whose time it is. Never invite them again."""
+    key = run.store.key("pending")
+    emails = await run.worker.store.call("ZRANGEBYSCORE", key, "-inf", run.now, "LIMIT", 0, 1000)
+    if not emails:
+        return
+    before = await run.store.members(emails)
+    waiting = [email for email in emails if email in before and before[email].state is State.INVITED]
+    after = await read_members(run, waiting)
+    commands: list[Command] = []
+    for email in emails:
+        if email in after and after[email].state is State.INVITED:
+            commands.append(("ZADD", key, run.now + _LOOK_AGAIN, email))
+        else:
+            commands.append(("ZREM", key, email))
+            commands += run.store.mark([member_object(email)], run.now)
+    await run.commit(commands)
+
+
+# single changes of members
+
+
+async def _set_role(run: Run, people: People, change: SetRole) -> None:
+    after = replace(people.plans[change.object].binding, role=change.role)
+    await _change(run, people, change, after, lambda: run.client.set_role(change.id, change.role))
+
+
+async def _mark_sso(run: Run, people: People, change: MarkSSO) -> None:
+    after = replace(people.plans[change.object].binding, sso=True)
+    await _change(run, people, change, after, lambda: run.client.mark_sso(change.id))
+
+
+async def _change(
+    run: Run,
+    people: People,
+    change: SetRole | MarkSSO,
+    after: MemberBinding,
+    call: Callable[[], Awaitable[None]],
+) -> None:
+    """Make one change of one member; `after` is what is known then."""
+    name, email = member_object(change.object), change.object
+    if name in run.later:
+        return
+
+    def changed(_: object) -> list[Command]:
+        people.plans[email] = replace(people.plans[email], binding=after)
+        return [run.store.put_member(email, after)]
+
+    try:
+        await run.attempt([name], change.describe(), call, changed)
+    except RefusedError as error:
+        await refused(run, name, change.describe(), error)
+
+
+async def refused(run: Run, name: str, change: str, error: RefusedError) -> None:
+    """Decide after a 4xx about one object: look again, blame the token, or give the object up."""
+    if error.status in (404, 409) and name not in run.retried:
+        run.retried.add(name)
+        run.later[name] = run.now
+        return
+    if error.status == 403:
+        try:
+            await run.read(run.client.ping())
+        except TargetError as fault:
+            await run.fault([name], fault)
+            return
+    await run.bury(name, change, error.message)

@@ -1,0 +1,260 @@
+"""One convergence of one target: what its parts share, and how they call the target."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from bridge.plan.members import MemberBinding
+from bridge.plan.teams import TeamBinding
+from bridge.settings import TargetSettings
+from bridge.store.commit import LeaseLostError, Transaction
+from bridge.store.lease import Lease
+from bridge.store.mirror import Command
+from bridge.store.targets import MEMBER, TEAM, Held, Intent, TargetState, TargetStore, Waiting, Work
+from bridge.targets.base import (
+    CredentialsRejectedError,
+    RateLimitedError,
+    RefusedError,
+    TargetError,
+    UnavailableError,
+)
+from bridge.targets.gitbook import Call, GitBook
+from workers.context import Worker
+
+R = TypeVar("R")
+FAILURES_IN_A_ROW = 5  # opens the breaker
+REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
+_BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 300.0  # seconds
+_PROBE_MOST = 15.0
+
+
+class TargetDownError(Exception):
+    """Nothing can be done at the target now; its state has been written."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A convergence while its lease is held.
+
+    `names`: configured names of the directories it follows; `later`: objects of this step that are not
+    done, and when to look again (unix ms); `buried`: objects given up in this step; `held_back`: objects
+    that a call of an earlier worker may still change, and until when; `refused`: refusals since the
+    last success; `known_now`: people whose invite or reading in this step has made them known;
+    `retried`: objects looked at once more after a 404 or 409.
+    """
+
+    worker: Worker
+    target: TargetSettings
+    store: TargetStore
+    client: GitBook
+    lease: Lease
+    names: set[str]
+    state: TargetState = field(default_factory=TargetState)
+    later: dict[str, int] = field(default_factory=dict)
+    buried: set[str] = field(default_factory=set)
+    held_back: dict[str, int] = field(default_factory=dict)
+    refused: list[Held] = field(default_factory=list)
+    causes: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, Waiting] = field(default_factory=dict)
+    known_now: dict[str, MemberBinding] = field(default_factory=dict)
+    retried: set[str] = field(default_factory=set)
+    limited_until: float = 0.0
+    failures: int = 0
+    last_call: Call | None = None
+
+    def __post_init__(self) -> None:
+        """Let the client ask for the lease before each call, and tell us of each."""
+        self.client.before_call = self.lease.check
+        self.client.after_call = self._called
+
+    def _called(self, call: Call) -> None:
+        self.last_call = call
+        self.worker.log.info(
+            "target.call", target=self.target.name, kind=call.kind, method=call.method, path=call.path,
+            status=call.status, milliseconds=round(call.seconds * 1000),
+        )  # fmt: skip
+
+    @property
+    def now(self) -> int:
+        """Return the time in unix milliseconds."""
+        return self.worker.clock()
+
+    @property
+    def dry(self) -> bool:
+        """True when nothing may be written at the target."""
+        return self.target.mode == "dry-run"
+
+    async def commit(self, commands: Iterable[Command]) -> None:
+        """Run commands in one transaction while the lease is ours. Raises LeaseLostError."""
+        transaction = self.lease.transaction()
+        transaction.add_all(commands)
+        if len(transaction):
+            await self.lease.commit(transaction)
+
+    # calls
+
+    async def attempt(
+        self,
+        objects: Sequence[str],
+        change: str,
+        call: Callable[[], Awaitable[R]],
+        done: Callable[[R], Iterable[Command]],
+        with_intent: Iterable[Command] = (),
+    ) -> R | None:
+        """Make one call that changes the target: write the intent, call, write the end.
+
+        `done` gives what to write when it succeeded. Returns None when it must be done later; what is
+        to be looked at again is in `later` then. Raises RefusedError (the intent has ended),
+        TargetDownError or LeaseLostError.
+        """
+        intent = Intent(change, self.lease.fence, self.now, self.worker.name)
+        await self.commit([*self.store.intend(objects, intent), *with_intent])
+        names = {(self.store.id, each) for each in objects}
+        self.worker.calling |= names
+        try:
+            result = await asyncio.shield(asyncio.ensure_future(call()))
+        except TargetError as error:
+            await self._failed(objects, change, error)
+            return None
+        finally:
+            self.worker.calling -= names
+        tried = ("HDEL", self.store.key("waiting"), *objects)
+        await self._settle(objects, [*done(result), tried, *self._records(objects, change, "done")])
+        self.failures, self.refused = 0, []
+        return result
+
+    async def _settle(self, objects: Sequence[str], commands: Iterable[Command]) -> None:
+        """Write a call's end; if somebody else works here now, only let them know of the doubt."""
+        try:
+            await self.commit([self.store.ended(objects), *commands])
+        except LeaseLostError:
+            transaction = Transaction(self.worker.store)
+            transaction.add_all(self.store.doubt(objects))
+            transaction.add_all(self.store.mark(objects, self.now))
+            await transaction.run()
+            raise
+
+    async def _failed(self, objects: Sequence[str], change: str, error: TargetError) -> None:
+        doubts = self.store.doubt(objects) if error.unclear or isinstance(error, RefusedError) else []
+        await self._settle(objects, [*doubts, *self._records(objects, change, error.message)])
+        if isinstance(error, RefusedError):
+            raise error
+        await self.fault(objects, error)
+
+    async def fault(self, objects: Iterable[str], error: TargetError) -> None:
+        """Decide when to look again at objects after a fault that is not about them.
+
+        Raises TargetDownError when the target as a whole cannot be used.
+        """
+        if isinstance(error, RateLimitedError):
+            self.limited_until = max(self.limited_until, error.until)
+            self.later.update(dict.fromkeys(objects, int(error.until * 1000)))
+            return
+        if isinstance(error, CredentialsRejectedError):
+            await self.down("credentials_rejected", error.message)
+        self.failures += 1
+        await self._back_off(list(objects), error.message)
+        if self.failures >= FAILURES_IN_A_ROW:
+            await self.down("unavailable", error.message)
+
+    async def _back_off(self, objects: list[str], reason: str) -> None:
+        for each in objects:
+            before = self.waits.get(each, Waiting(0, self.now))
+            self.waits[each] = replace(before, attempts=before.attempts + 1, reason=reason)
+            span = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** min(before.attempts, 16))
+            self.later[each] = self.now + int(span * random.uniform(0.5, 1) * 1000)  # noqa: S311 - jitter
+        await self.commit([self.store.wait(each, self.waits[each]) for each in objects])
+
+    async def down(self, state: str, reason: str) -> None:
+        """Stop until a probe finds the target well. Raises TargetDownError."""
+        failures = self.state.failures + 1 if self.state.state == state else 1
+        resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(failures - 1, 4))
+        self.state = TargetState(state, reason, resumes_at, failures)
+        await self.commit([self.store.put_state(self.state)])
+        self.worker.log.warning("target.down", target=self.target.name, state=state, reason=reason)
+        raise TargetDownError(reason)
+
+    async def bury(self, name: str, change: str, reason: str, asked: bool = True) -> None:
+        """Give an object up until there is news of it. `asked`: the target has refused it.
+
+        Raises TargetDownError after too many refusals in a row.
+        """
+        held = Held(name, name, change, reason, self.now, self.waits.get(name, Waiting()).attempts + 1)
+        self.buried.add(name)
+        self.refused += [held] if asked else []
+        await self.commit([self.store.bury(held)])
+        self.worker.log.warning("object.dead", target=self.target.name, object=name, reason=reason)
+        if len(self.refused) >= REFUSALS_IN_A_ROW:
+            await self._unbury(reason)
+
+    async def _unbury(self, reason: str) -> None:
+        """So many refusals without a success are the target's fault: keep the objects as work."""
+        names = [held.object for held in self.refused]
+        self.refused = []
+        self.buried -= set(names)
+        self.later.update(dict.fromkeys(names, self.now))
+        await self.commit([command for name in names for command in self.store.revive(name)])
+        await self.down("unavailable", f"{len(names)} objects refused in a row: {reason}")
+
+    def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:
+        call = self.last_call or Call("", "", "", 0, 0.0)
+        return [
+            self.store.record({
+                "at": self.now, "object": each, "change": change, "outcome": outcome, "status": call.status,
+                "milliseconds": round(call.seconds * 1000), "delivery": self.causes.get(each, ""),
+            })
+            for each in objects
+        ]  # fmt: skip
+
+    # reading
+
+    async def read(self, call: Awaitable[R]) -> R:
+        """Make one call that reads a list of the organisation.
+
+        A list that answers 403 or 404 means that the organisation cannot be seen with this token.
+        Raises TargetError, of a refusal only CredentialsRejectedError.
+        """
+        try:
+            return await call
+        except RefusedError as error:
+            if error.status in (403, 404):
+                what = f"the organisation {self.target.organization}"
+                raise CredentialsRejectedError(
+                    f"{what} cannot be seen with this token ({error.status})"
+                ) from None
+            raise UnavailableError(error.message) from None
+
+    # ending a step
+
+    async def finish(self, works: Iterable[Work]) -> None:
+        """Take what is done off the work list; what is not is due again at its time."""
+        commands: list[Command] = []
+        for work in works:
+            if work.object in self.later:
+                commands.append(self.store.defer(work, self.later[work.object]))
+                continue
+            commands.append(self.store.clear(work))
+            commands.append(("HDEL", self.store.key("waiting"), work.object))
+            if work.object not in self.buried:
+                commands.append(("HDEL", self.store.key("dead"), work.object))
+        await self.commit(commands)
+        self.later, self.buried = {}, set()
+
+
+def member_object(email: str) -> str:
+    """Return the work list's name of a person."""
+    return MEMBER + email
+
+
+def team_object(title: str) -> str:
+    """Return the work list's name of a team."""
+    return TEAM + title
+
+
+def leave_teams(run: Run, email: str, binding: MemberBinding, teams: dict[str, TeamBinding]) -> list[Command]:
+    """Return the commands that forget that someone is in any team; empty teams are looked at again."""
+    commands: list[Command] = [("SREM", run.store.roster_key(ident), email) for ident in binding.teams]
+    orphaned = [team_object(t) for t, team in teams.items() if team.id in binding.teams and not team.groups]
+    return commands + run.store.mark(orphaned, run.now)
