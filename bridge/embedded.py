@@ -76,7 +76,7 @@ class EmbeddedValkey:
         except OSError:
             self._drop_lock()
             raise EmbeddedError(
-                f"{self.data_dir} is in use by another `bridge run`: stop that one, or set another redis.data_dir"
+                f"{self.data_dir} is in use by another `bridge run`: stop it, or set another redis.data_dir"
             ) from None
 
     def _drop_lock(self) -> None:

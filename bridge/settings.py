@@ -44,17 +44,21 @@ class SettingsError(Exception):
 class Secret:
     """A secret or token: `env:NAME`, `file:PATH`, or the text itself. It shows itself to nobody."""
 
-    __slots__ = ("_value", "reference")
+    __slots__ = ("_folder", "_value", "reference")
 
-    def __init__(self, reference: str) -> None:
-        """`reference` as written in the file. Raises ValueError when it leads nowhere."""
+    def __init__(self, reference: str, folder: Path = Path()) -> None:
+        """`reference` as written in the file; `folder`: what its relative paths are relative to.
+
+        Raises ValueError when it leads nowhere.
+        """
         self.reference = reference
+        self._folder = folder
         self._value = ""
         self.reload()
 
     def reload(self) -> None:
         """Read it again, as after a rotation. Raises ValueError when it leads nowhere."""
-        self._value = _resolve(self.reference)
+        self._value = _resolve(self.reference, self._folder)
 
     def reveal(self) -> str:
         """Return the secret itself: for the comparison or the header that needs it, nowhere else."""
@@ -79,25 +83,28 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic make one from its text."""
-        return core_schema.no_info_after_validator_function(
-            cls, core_schema.str_schema(min_length=1), serialization=core_schema.to_string_ser_schema()
+        """Let pydantic make one from its text; the validation's context is the folder."""
+        return core_schema.with_info_after_validator_function(
+            lambda text, info: cls(text, info.context or Path()),
+            core_schema.str_schema(min_length=1),
+            serialization=core_schema.to_string_ser_schema(),
         )
 
 
-def _resolve(reference: str) -> str:
+def _resolve(reference: str, folder: Path) -> str:
     if reference.startswith("env:"):
         value = os.environ.get(reference[4:], "").strip()
         if not value:
             raise ValueError(f"the environment variable {reference[4:]} is not set")
         return value
     if reference.startswith("file:"):
+        path = folder / reference[5:]
         try:
-            value = Path(reference[5:]).read_text(encoding="utf-8").strip()
+            value = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the file {reference[5:]} cannot be read: {type(error).__name__}") from None
+            raise ValueError(f"the file {path} cannot be read: {type(error).__name__}") from None
         if not value:
-            raise ValueError(f"the file {reference[5:]} is empty")
+            raise ValueError(f"the file {path} is empty")
         return value
     return reference
 
@@ -111,7 +118,8 @@ def _size(value: Any) -> Any:
     return int(match[1]) * _SIZES[match[2]]
 
 
-def _span(value: Any) -> Any:
+def parse_span(value: Any) -> float:
+    """Return a length of time such as "5m" in seconds. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(value).strip().lower())
     if not match:
         raise ValueError("is not a length of time")
@@ -131,7 +139,7 @@ def _glob(value: str) -> str:
 
 
 Size = Annotated[int, BeforeValidator(_size)]
-Span = Annotated[float, BeforeValidator(_span)]
+Span = Annotated[float, BeforeValidator(parse_span)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Glob = Annotated[str, AfterValidator(_glob)]
 Name = Annotated[str, Field(pattern=_NAME, examples=["docs"])]
@@ -370,7 +378,7 @@ def read_settings(path: Path) -> Settings:
 def parse_settings(raw: dict[str, Any], path: Path) -> Settings:
     """Check the parsed file. Raises SettingsError with all its mistakes."""
     try:
-        settings = Settings.model_validate(raw)
+        settings = Settings.model_validate(raw, context=path.resolve().parent)
     except ValidationError as error:
         raise SettingsError(path, [line for item in error.errors() for line in _explain(item)]) from None
     data_dir = (path.resolve().parent / settings.redis.data_dir).resolve()

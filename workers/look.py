@@ -1,53 +1,21 @@
 """Reading the target: who is a member, which teams there are. Nothing is planned from a guess."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TypeVar
 
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
 from bridge.plan.teams import TeamBinding
 from bridge.store.mirror import Command
-from bridge.targets.base import Page, RemoteMember, RemoteTeam
+from bridge.targets.base import RemoteMember, RemoteTeam
+from bridge.targets.lists import find_members, find_teams, walk
 from workers.run import Run, leave_teams, member_object
-
-T = TypeVar("T")
-_PAGE = 1000  # GitBook's largest page
-_FEW = 2  # so many searches cost no more than one page
-
-
-async def walk(run: Run, read: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
-    """Yield every item of a paged list."""
-    cursor: str | None = None
-    while True:
-        page = await run.read(read(cursor))
-        for item in page.items:
-            yield item
-        cursor = page.next
-        if cursor is None:
-            return
 
 
 async def look_up(run: Run, emails: Collection[str]) -> dict[str, RemoteMember | None]:
-    """Return the member with each address, None where a reading showed that there is none.
-
-    Few are searched for, many are looked for in the whole list, the newest first.
-    """
-    found: dict[str, RemoteMember | None] = dict.fromkeys(emails)
-    if len(emails) <= max(_FEW, run.worker.list_pages.get(run.store.id, 1)):
-        for email in emails:
-            async for member in walk(run, lambda page, text=email: run.client.members(text, page=page)):  # type: ignore[misc]
-                if member.email == email:
-                    found[email] = member
-        return found
-    seen, missing = 0, set(emails)
-    async for member in walk(run, lambda page: run.client.members(page=page, limit=_PAGE)):
-        seen += 1
-        if member.email in missing:
-            found[member.email] = member
-            missing.discard(member.email)
-            if not missing:
-                break
-    run.worker.list_pages[run.store.id] = max(run.worker.list_pages.get(run.store.id, 1), -(-seen // _PAGE))
+    """Return the member with each address, None where a reading showed that there is none."""
+    pages = run.worker.list_pages.get(run.store.id, 1)
+    found, pages = await run.read(find_members(run.client, emails, pages))
+    run.worker.list_pages[run.store.id] = pages
     return found
 
 
@@ -88,16 +56,9 @@ def _bound(before: MemberBinding | None, remote: RemoteMember | None) -> MemberB
     return replace(before, state=State.KNOWN, id=remote.id, role=remote.role, sso=remote.sso, teams=teams)
 
 
-async def find_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteTeam]:
-    """Return the teams that have these titles, compared stripped; the oldest where there are two."""
-    found: dict[str, RemoteTeam] = {}
-    asked: list[str | None] = list(titles) if len(titles) <= _FEW else [None]
-    for text in asked:
-        async for team in walk(run, lambda page, text=text: run.client.teams(text, page)):  # type: ignore[misc]
-            title = team.title.strip()
-            if title in titles and (title not in found or team.created_at < found[title].created_at):
-                found[title] = team
-    return found
+async def look_for_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteTeam]:
+    """Return the teams that have these titles."""
+    return await run.read(find_teams(run.client, titles))
 
 
 async def read_roster(run: Run, ident: str, wanted: Collection[str]) -> list[Command]:
@@ -105,11 +66,7 @@ async def read_roster(run: Run, ident: str, wanted: Collection[str]) -> list[Com
 
     Only people the directory has named are written down. Whoever is to be in it counts as given.
     """
-    listed = {
-        member.email
-        async for member in walk(run, lambda page: run.client.team_members(ident, page))
-        if member.email
-    }
+    listed = await run.read(_listed(run, ident))
     key = run.store.roster_key(ident)
     before = set(await run.worker.store.call("SMEMBERS", key))
     bindings = await run.store.members(listed | before)
@@ -126,6 +83,11 @@ async def read_roster(run: Run, ident: str, wanted: Collection[str]) -> list[Com
             commands.append(run.store.put_member(email, replace(binding, teams=teams)))
             commands += run.store.mark([member_object(email)], run.now)
     return commands
+
+
+async def _listed(run: Run, ident: str) -> set[str]:
+    members = walk(lambda page: run.client.team_members(ident, page))
+    return {member.email async for member in members if member.email}
 
 
 def bound_to(teams: dict[str, TeamBinding], ident: str) -> str | None:

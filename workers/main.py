@@ -16,7 +16,7 @@ from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
 from bridge.logs import configure_logs
-from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
+from bridge.settings import Settings, SettingsError, read_settings
 from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store
 from bridge.store.targets import TargetStore, target_id
 from workers.context import Worker
@@ -135,7 +135,7 @@ async def run_worker(settings: Settings) -> None:
 
 async def _work_until_it_ends(worker: Worker) -> None:
     pool = open_pool(worker.settings.redis)
-    arq = make_arq(worker, ArqRedis(pool_or_conn=pool, default_queue_name=worker.store.key("queue")))
+    arq = make_arq(worker, ArqRedis(pool, orjson.dumps, orjson.loads, worker.store.key("queue")))
     main = asyncio.create_task(arq.async_run())
     stop = asyncio.create_task(worker.stopping.wait())
     await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -168,8 +168,6 @@ def main() -> None:
         sys.exit(str(error))
     configure_logs(settings.logs)
     logging.getLogger("arq").setLevel(logging.WARNING)
-    for key in inline_secrets(settings):
-        log.warning("settings.inline_secret", key=key)
     asyncio.run(run_worker(settings))
 
 

@@ -12,7 +12,7 @@ from bridge.store.mirror import Command, directory_name, split_ref
 from bridge.store.targets import Held, Work
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
-from workers.look import bound_to, find_teams, read_members, read_roster
+from workers.look import bound_to, look_for_teams, read_members, read_roster
 from workers.people import People, refused
 from workers.run import Run, member_object, team_object
 
@@ -107,7 +107,7 @@ async def _bind_all(run: Run, people: People, teams: dict[str, TeamBinding], tit
     unbound = [t for t in titles if not teams.get(t, TeamBinding()).id and not title_problem(t)]
     doubts = await run.store.unknown([team_object(title) for title in titles])
     try:
-        found = await find_teams(run, unbound) if unbound else {}
+        found = await look_for_teams(run, unbound) if unbound else {}
         for title in sorted(found):
             await _adopt(run, people, teams, title, found[title])
         for name, count in doubts.items():
@@ -322,7 +322,7 @@ async def _rename(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
         await run.bury(name, change.describe(), problem, asked=False)
         return
     try:
-        other = (await find_teams(run, [title])).get(title)
+        other = (await look_for_teams(run, [title])).get(title)
     except TargetError as error:
         await run.fault([name], error)
         return

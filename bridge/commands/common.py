@@ -1,6 +1,7 @@
 """What all commands share: the configuration option, JSON, and how they end."""
 
 import asyncio
+import os
 from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bridge.serving import SUPERVISED
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
 from bridge.store.redis import STORE_ERRORS
 
 T = TypeVar("T")
 Config = Annotated[
-    Path, typer.Option("-c", "--config", envvar="BRIDGE_CONFIG", help="The configuration file.", show_default=True)
+    Path,
+    typer.Option("-c", "--config", envvar="BRIDGE_CONFIG", help="The configuration file.", show_default=True),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DEFAULT_CONFIG = Path("bridge.toml")
@@ -37,7 +40,7 @@ def load(path: Path) -> Settings:
         settings = read_settings(path)
     except SettingsError as error:
         fail(str(error), 2)
-    for key in inline_secrets(settings):
+    for key in () if os.environ.get(SUPERVISED) else inline_secrets(settings):
         message = f"{key}: a secret stands in the file itself: better write env:NAME or file:PATH"
         err.print(message, style="yellow", markup=False, soft_wrap=True)
     return settings

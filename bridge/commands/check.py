@@ -1,0 +1,5 @@
+"""Being written."""
+
+
+def check() -> None:
+    """Being written."""

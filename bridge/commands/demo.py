@@ -1,0 +1,5 @@
+"""Being written."""
+
+
+def demo() -> None:
+    """Being written."""

@@ -1,0 +1,82 @@
+"""`bridge plan`: what would be done now, and why."""
+
+from typing import Any
+
+from bridge.commands.common import (
+    DEFAULT_CONFIG,
+    Config,
+    Json,
+    err,
+    load,
+    out,
+    print_json,
+    print_table,
+    run_async,
+)
+from bridge.planning import Plan, make_plan
+from bridge.settings import Settings
+from bridge.store.journal import Journal
+from bridge.store.redis import open_store
+from bridge.store.targets import TargetStore, target_id
+from bridge.targets.base import TargetError
+from bridge.targets.gitbook import GitBook
+
+
+async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
+    """Return how many events are not processed yet, and for each target its plan or why there is none."""
+    store = open_store(settings.redis)
+    plans: dict[str, Plan | str] = {}
+    try:
+        accepted, folded = await Journal(store).counters()
+        for target in settings.targets:
+            client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            try:
+                known = TargetStore(store, target_id(target))
+                plans[target.name] = await make_plan(settings, target, known, client)
+            except TargetError as error:
+                plans[target.name] = error.message
+            finally:
+                await client.close()
+        return accepted - folded, plans
+    finally:
+        await store.close()
+
+
+def plan(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+    """Show what would be done now and why; in dry-run mode this is what was not done."""
+    settings = load(config)
+    pending, plans = run_async(_plans(settings))
+    if json:
+        print_json(
+            {"pending": pending, "targets": {name: _json(settings, name, p) for name, p in plans.items()}}
+        )
+        return
+    if pending:
+        err.print(
+            f"{pending} event(s) are not processed yet: is `bridge run` (or a worker) up?", style="yellow"
+        )
+    for name, each in plans.items():
+        _show(settings, name, each)
+
+
+def _json(settings: Settings, name: str, plan: Plan | str) -> dict[str, Any]:
+    target = settings.target(name)
+    head = {"mode": target.mode if target else None}
+    return head | ({"error": plan} if isinstance(plan, str) else plan.as_json())
+
+
+def _show(settings: Settings, name: str, plan: Plan | str) -> None:
+    target = settings.target(name)
+    if isinstance(plan, str):
+        err.print(f"{name}: cannot be planned now: {plan}", style="red", markup=False)
+        return
+    if plan.steps:
+        rows = [(step.change.describe(), step.change.why, step.held) for step in plan.steps]
+        print_table(f"{name} ({target.mode if target else ''})", ("change", "why", "held back because"), rows)
+    seats = plan.seats
+    out.print(
+        f"{name}: {len(plan.steps)} change(s), {plan.calls} call(s), "
+        f"seats +{seats['added']} -{seats['removed']}."
+    )
+    for note in plan.notes:
+        out.print(f"  note: {note}", markup=False)

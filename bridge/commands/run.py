@@ -1,0 +1,96 @@
+"""`bridge run`, `bridge serve`, `bridge worker`: the processes."""
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+import typer
+
+from bridge.commands.common import DEFAULT_CONFIG, Config, fail, load
+from bridge.embedded import EmbeddedError, EmbeddedValkey
+from bridge.logs import configure_logs
+from bridge.serving import listen
+from bridge.serving import serve as serve_receiver
+from bridge.settings import Settings
+from bridge.supervisor import bridge_command, supervise
+
+log = structlog.get_logger()
+SHARED = "BRIDGE_SHARED_PORT"  # set for the receivers of one `bridge serve` with several processes
+
+
+def run(config: Config = DEFAULT_CONFIG) -> None:
+    """Run everything on one machine: receiver, worker and, with redis.url = "embedded", Valkey."""
+    settings = load(config)
+    configure_logs(settings.logs)
+    path = str(config.resolve())
+    _close(*_listening(settings))  # a port that is taken is better told now than by a child again and again
+    with ExitStack() as stack:
+        if settings.redis.url == "embedded":
+            try:
+                stack.enter_context(EmbeddedValkey(settings.redis.data_dir))
+            except EmbeddedError as error:
+                fail(str(error))
+        log.info("bridge.started", receiver=f"http://{settings.receiver.host}:{settings.receiver.port}")
+        commands = {name: bridge_command(name, "-c", path) for name in ("serve", "worker")}
+        asyncio.run(supervise(commands))
+    log.info("bridge.stopped")
+
+
+def serve(config: Config = DEFAULT_CONFIG) -> None:
+    """Receive webhooks and store them: the Procfile's `web`. Any number of these may share one Redis."""
+    settings = load(config)
+    configure_logs(settings.logs)
+    processes = settings.receiver.processes
+    if processes > 1 and not os.environ.get(SHARED):
+        os.environ[SHARED] = "1"
+        command = bridge_command("serve", "-c", str(config.resolve()))
+        asyncio.run(supervise({f"serve-{number}": command for number in range(processes)}))
+        return
+    _run_loop(settings)
+
+
+def _run_loop(settings: Settings) -> None:
+    sockets = _listening(settings, shared=bool(os.environ.get(SHARED)))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve_receiver(settings, sockets))
+
+
+def _listening(settings: Settings, shared: bool = False) -> list[socket.socket]:
+    places = [("receiver", settings.receiver.host, settings.receiver.port)]
+    if settings.operators:
+        places.append(("operators", settings.operators.host, settings.operators.port))
+    sockets = []
+    for section, host, port in places:
+        try:
+            sockets.append(listen(host, port, shared))
+        except OSError as error:
+            fail(f"{section}: cannot listen on {host}:{port} ({error.strerror}): choose another port")
+    return sockets
+
+
+def _close(*sockets: socket.socket) -> None:
+    for each in sockets:
+        each.close()
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not there on every platform
+    except ImportError:
+        return None
+    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return loop
+
+
+def worker(config: Config = DEFAULT_CONFIG) -> None:
+    """Fold events and keep the targets in step: the Procfile's `worker`. Any number may share one Redis."""
+    load(config)
+    path = str(Path(config).resolve())
+    try:
+        os.execv(sys.executable, [sys.executable, "-m", "workers.main", path])  # noqa: S606 - our own module
+    except OSError as error:
+        raise typer.Exit(1) from error

@@ -1,0 +1,194 @@
+"""What would be done now and why: the same plan the worker makes, worked out without writing anything."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.plan.changes import (
+    Change,
+    CreateTeam,
+    DeleteTeam,
+    Invite,
+    Remove,
+    RenameTeam,
+    UpdateTeamMembers,
+)
+from bridge.plan.guard import Fresh, needs_person, never, over_limit, parked_id
+from bridge.plan.members import MemberBinding, MemberPlan, State, plan_member, want
+from bridge.plan.people import Person
+from bridge.plan.teams import TeamBinding, title_problem
+from bridge.settings import Settings, TargetSettings
+from bridge.store.mirror import MirrorStore
+from bridge.store.targets import MEMBER, TEAM, TargetStore
+from bridge.targets.base import Target
+from bridge.targets.lists import find_members, find_teams
+
+INVITES_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, and why it is held back, if it is."""
+
+    change: Change
+    held: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """All changes of one target, in the order in which they would be made.
+
+    `notes`: what cannot be done, or is waited for, in words.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """How many calls that write it takes."""
+        go = [step.change for step in self.steps if step.held is None]
+        invites = sum(isinstance(change, Invite) for change in go)
+        return len(go) - invites + math.ceil(invites / INVITES_AT_ONCE)
+
+    @property
+    def seats(self) -> dict[str, int]:
+        """How many paid seats it takes and frees."""
+        go = [step.change for step in self.steps if step.held is None]
+        added = sum(isinstance(change, Invite) for change in go)
+        return {"added": added, "removed": sum(isinstance(change, Remove) for change in go)}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `bridge plan --json` prints it."""
+        steps = [
+            {
+                "kind": step.change.kind,
+                "object": step.change.object,
+                "change": step.change.describe(),
+                "why": step.change.why,
+                "held": step.held,
+            }
+            for step in self.steps
+        ]
+        return {"changes": steps, "calls": self.calls, "seats": self.seats, "notes": self.notes}
+
+
+def followed(settings: Settings, target: TargetSettings) -> set[str]:
+    """Return the configured names of the directories a target follows."""
+    told = settings.sources
+    return {s.directory_name for s in told if s.targets is None or target.name in s.targets}
+
+
+async def make_plan(settings: Settings, target: TargetSettings, store: TargetStore, client: Target) -> Plan:
+    """Work out what would be done now for all that is due, waits, or was only planned.
+
+    It reads the target where something is not known, and writes nothing anywhere. Raises TargetError.
+    """
+    names = followed(settings, target)
+    objects = await _objects(store)
+    emails = sorted(name[2:] for name in objects if name.startswith(MEMBER))
+    persons = await MirrorStore(store.store).people(emails, names)
+    teams = await store.teams()
+    bindings = await _bindings(store, client, persons)
+    plans = [plan_member(want(person, target), bindings[person.email], target, teams) for person in persons]
+    titles = {name[2:] for name in objects if name.startswith(TEAM)} & set(teams)
+    plan = Plan()
+    steps = await _people_steps(target, store, client, plans)
+    steps += await _team_steps(client, plans, teams, titles)
+    plan.steps = sorted(steps, key=lambda step: step.change.sort_key)
+    plan.notes = [f"{p.wanted.email}: {p.impossible}" for p in plans if p.impossible]
+    plan.notes += [f"{p.wanted.email}: pending invite: revoke it in GitBook" for p in plans if p.pending]
+    plan.notes += [f"{title}: {problem}" for title in teams if (problem := title_problem(title))]
+    return plan
+
+
+async def _objects(store: TargetStore) -> set[str]:
+    planned, work = await store.store.calls(
+        [("SMEMBERS", store.key("planned")), ("ZRANGE", store.key("work"), 0, -1)]
+    )
+    return {*planned, *work, *(held.object for held in (await store.parked()).values())}
+
+
+async def _bindings(store: TargetStore, client: Target, persons: list[Person]) -> dict[str, MemberBinding]:
+    """Return what is known of people, reading those that are not known yet."""
+    emails = [person.email for person in persons]
+    known = await store.members(emails)
+    missing = [email for email in emails if email not in known]
+    found, _ = await find_members(client, missing) if missing else ({}, 1)
+    for email, remote in found.items():
+        known[email] = MemberBinding(State.ABSENT)
+        if remote:
+            known[email] = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
+    return known
+
+
+async def _people_steps(
+    target: TargetSettings, store: TargetStore, client: Target, plans: list[MemberPlan]
+) -> list[Step]:
+    removals = [plan for plan in plans if plan.removal]
+    steps = [Step(c) for plan in plans for c in plan.changes if not isinstance(c, Remove)]
+    if not removals:
+        return steps
+    owner = await client.owner()
+    admins = {member.id for member in (await client.members(role="admin")).items}
+    parked = await store.parked()
+    start = await store.store.call("ZRANGE", store.key("sizes"), 0, 0)
+    window, size = await _removed(target, store), int(start[0].partition(":")[2]) if start else 0
+    for plan in sorted(removals, key=lambda each: each.wanted.email):
+        removal = plan.removal
+        if removal is None:
+            continue
+        fresh = Fresh(removal.id == owner, removal.id in admins, admins == {removal.id})
+        waits = parked.get(parked_id("remove", removal.object))
+        hold = never(fresh) or needs_person(target.guard, removal, fresh)
+        hold = hold or over_limit(target.guard, window, size)
+        reason = waits.reason if waits else hold.reason if hold else None
+        window += reason is None
+        steps.append(Step(removal, reason))
+    return steps
+
+
+async def _removed(target: TargetSettings, store: TargetStore) -> int:
+    """Return how many removals the guard has counted; the worker lets go of those before its window."""
+    newest = await store.store.call("ZREVRANGE", store.key("guard"), 0, 0, "WITHSCORES")
+    if not newest:
+        return 0
+    start = float(newest[1]) - target.guard.window * 1000
+    return int(await store.store.call("ZCOUNT", store.key("guard"), start, "+inf"))
+
+
+async def _team_steps(
+    client: Target, plans: list[MemberPlan], teams: dict[str, TeamBinding], titles: set[str]
+) -> list[Step]:
+    join: dict[str, list[str]] = defaultdict(list)
+    leave: dict[str, list[str]] = defaultdict(list)
+    by_id = {team.id: title for title, team in teams.items() if team.id}
+    for plan in plans:
+        for title in plan.join:
+            join[title].append(plan.wanted.email)
+        for left in plan.leave:
+            leave[by_id[left]].append(plan.wanted.email)
+    unbound = [title for title in join if not teams.get(title, TeamBinding()).id]
+    there = await find_teams(client, unbound) if unbound else {}
+    changes: list[Change] = []
+    for title in sorted({*join, *leave} - {title for title in join if title_problem(title)}):
+        ident = teams.get(title, TeamBinding()).id or (there[title].id if title in there else None)
+        if ident is None:
+            changes.append(CreateTeam(title, "its group has members", tuple(sorted(join[title]))))
+        else:
+            add, remove = tuple(sorted(join[title])), tuple(sorted(leave[title]))
+            changes.append(UpdateTeamMembers(title, "the group's members", ident, add, remove))
+    changes += _renames(teams, titles)
+    return [Step(change) for change in changes]
+
+
+def _renames(teams: dict[str, TeamBinding], titles: set[str]) -> list[Change]:
+    changes: list[Change] = []
+    for title in sorted(titles):
+        team = teams[title]
+        if team.id and team.groups and (team.title or "").strip() != title:
+            changes.append(RenameTeam(title, "its group was renamed", team.id, team.title or ""))
+        elif team.id and team.made and not team.groups:
+            changes.append(DeleteTeam(title, "no group maps to it any more", team.id))
+    return changes

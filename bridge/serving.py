@@ -1,0 +1,110 @@
+"""Serving the receiver: uvicorn, the operators' own listener beside it, and a clean end."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from bridge.metrics import Metrics
+from bridge.receiver import create_app, create_operators_app
+from bridge.settings import Settings
+from bridge.store.journal import Journal
+from bridge.store.redis import open_store
+
+DRAIN_SECONDS = 8
+SUPERVISED = "BRIDGE_SUPERVISED"  # set for children: they end when their parent is gone
+_REDIS_SECONDS = 1.7  # Okta's hooks wait 3 s for an answer
+log = structlog.get_logger()
+
+
+def end_with_parent() -> None:
+    """In a supervised process, end as on SIGTERM when the parent goes away, however it went."""
+    if os.environ.get(SUPERVISED):
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sys.stdin.fileno(), _parent_gone)
+
+
+def _parent_gone() -> None:
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@asynccontextmanager
+async def opened_journal(settings: Settings) -> AsyncIterator[Journal]:
+    """Open the journal for as long as an application runs."""
+    store = open_store(settings.redis, _REDIS_SECONDS)
+    try:
+        yield Journal(store, settings.redis.replicas)
+    finally:
+        await store.close()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us: uvicorn's own handler ends the process by the signal."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what is under way and return.
+
+    `sockets`: the receiver's listening socket and, where [operators] is set, the operators'.
+    """
+    metrics = Metrics()
+    apps: list[ASGIApp] = [create_app(settings, lambda: opened_journal(settings), metrics)]
+    if settings.operators:
+        apps.append(create_operators_app(settings, lambda: opened_journal(settings), metrics))
+    servers = [_server(app) for app in apps]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, servers)
+    loop.add_signal_handler(signal.SIGHUP, settings.reload_secrets)
+    end_with_parent()
+    gc.freeze()  # what is loaded by now stays: looking through it at every collection costs requests
+    gc.set_threshold(50_000, 20, 20)
+    log.info("receiver.started", address="{}:{}".format(*sockets[0].getsockname()[:2]))
+    await asyncio.gather(
+        *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
+    )
+    log.info("receiver.stopped")
+
+
+def _server(app: ASGIApp) -> _Server:
+    config = uvicorn.Config(app, log_config=None, access_log=False, loop="none", server_header=False)
+    config.timeout_graceful_shutdown = DRAIN_SECONDS
+    config.timeout_keep_alive = 75
+    return _Server(config)
+
+
+def _stop(servers: list[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
+    """Return a listening socket. `shared`: several processes listen there. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening
