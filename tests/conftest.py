@@ -1,5 +1,6 @@
 """What all tests share: a real Valkey, and a name space of its own for each test."""
 
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +12,9 @@ from bridge.embedded import EmbeddedValkey
 from bridge.settings import RedisSettings
 from bridge.store.journal import Journal
 from bridge.store.redis import Store, open_store
+
+# For `tests.…`. Behind all else, so that `bridge` is the installed package: that is what is tested.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,57 @@
+# The same targets for people and CI. Each makes what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find bridge workers -type f -not -name '*.pyc')
+PYTEST := $(BIN)/pytest
+
+.PHONY: demo test lint types peers bench format clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/installed ## watch a GitBook organisation follow its directory (Ctrl-C ends it)
+	$(BIN)/bridge demo
+
+test: $(VENV)/installed ## all tests that need nothing but Python
+	$(PYTEST) -m "not peers and not bench" $(ARGS)
+
+peers: $(VENV)/installed tests/peers/node_modules/installed ## tests against real senders and GitBook's own API document (Node)
+	$(PYTEST) tests/peers -m peers $(ARGS)
+
+bench: $(VENV)/installed ## figures, side by side in one run
+	$(PYTEST) tests/bench -m bench -s -p no:randomly $(ARGS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/yamllint -s deploy
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info tests/peers/node_modules
+
+# What is tested is the installed package, so it is installed again whenever its files have changed.
+$(VENV)/installed: $(VENV)/dependencies $(SOURCES)
+	@rm -rf build
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	@touch $@
+
+$(VENV)/dependencies: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv is missing: on Debian and Ubuntu run  apt-get install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[dev]"
+	@touch $@
+
+tests/peers/node_modules/installed: tests/peers/package.json
+	@command -v npm >/dev/null || { echo "Node.js and npm are needed for make peers"; exit 1; }
+	cd tests/peers && npm install --ignore-scripts --no-audit --no-fund --no-package-lock
+	@touch $@
