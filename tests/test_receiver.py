@@ -1,10 +1,11 @@
 """The HTTP face: every answer of the interface's table, over a real Valkey."""
 
 import asyncio
+import base64
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 from structlog.testing import capture_logs
 
+from bridge.directory.events import UserNews, stamp_time
 from bridge.intake import JournalStore
 from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
@@ -30,6 +32,9 @@ SETTINGS = Settings.model_validate(
         "sources": [
             {"name": "polis", "kind": "jackson", "secrets": ["one", "two"]},
             {"name": "okta", "kind": "okta-workflows", "secrets": ["flow-secret"]},
+            {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["hook-secret"]},
+            {"name": "workos", "kind": "workos", "secrets": ["work-secret"]},
+            {"name": "std", "kind": "standard-webhooks", "secrets": ["whsec_c3RhbmRhcmQta2V5"]},
         ],
     }
 )
@@ -42,6 +47,40 @@ def jackson(body: bytes, t: int | None = None, secret: str = "one") -> dict[str,
     at = int(time.time() * 1000) if t is None else t
     mac = hmac.new(secret.encode(), b"%d." % at + body, "sha256").hexdigest()
     return {"boxyhq-signature": f"t={at},s={mac}"}
+
+
+def workos(body: bytes, t: int | None = None) -> dict[str, str]:
+    """The headers of WorkOS."""
+    at = int(time.time() * 1000) if t is None else t
+    mac = hmac.new(b"work-secret", b"%d." % at + body, "sha256").hexdigest()
+    return {"workos-signature": f"t={at}, v1={mac}"}
+
+
+def standard(body: bytes, ident: str = "msg_1", t: int | None = None) -> dict[str, str]:
+    """The headers of Standard Webhooks."""
+    at = int(time.time()) if t is None else t
+    mac = hmac.digest(b"standard-key", f"{ident}.{at}.".encode() + body, "sha256")
+    signature = "v1,AAAA v1," + base64.b64encode(mac).decode()
+    return {"webhook-id": ident, "webhook-timestamp": str(at), "webhook-signature": signature}
+
+
+def hook_body(*kinds: str, result: str = "SUCCESS") -> bytes:
+    """A delivery of Okta's event hooks: one event of each kind, about one user and one group."""
+    targets = [
+        {"id": "00g1", "type": "UserGroup", "alternateId": "unknown", "displayName": "Writers"},
+        {"id": "00u1", "type": "User", "alternateId": "ana@acme.test", "displayName": "Ana Ng"},
+    ]
+    events = [
+        {
+            "uuid": f"{kind}-1",
+            "published": f"2026-01-31T09:30:0{at}.000Z",
+            "eventType": kind,
+            "outcome": {"result": result},
+            "target": targets,
+        }
+        for at, kind in enumerate(kinds)
+    ]
+    return json.dumps({"eventType": "com.okta.event_hook", "data": {"events": events}}).encode()
 
 
 def raw(headers: dict[str, str]) -> dict[bytes, bytes]:
@@ -168,6 +207,164 @@ async def test_every_forgery_gets_the_same_answer(client: httpx.AsyncClient, sto
     assert len({answer.content for answer in answers}) == 1
     assert len({tuple(answer.headers.items()) for answer in answers}) == 1
     assert await store.call("KEYS", f"{store.prefix}:*") == []
+
+
+async def test_every_forgery_of_the_other_kinds_too(client: httpx.AsyncClient, store: Store) -> None:
+    """The same 401 whatever the kind and whatever is wrong."""
+    body = hook_body("group.lifecycle.create")
+    now = int(time.time())
+    good = standard(body)
+    forgeries: list[tuple[str, dict[str, str]]] = [
+        ("hooks", {"x-nothing": ""}),
+        ("hooks", {"authorization": ""}),
+        ("hooks", {"authorization": "Bearer hook-secret"}),
+        ("hooks", {"authorization": "h\u00e9"}),
+        ("workos", {"x-nothing": ""}),
+        ("workos", workos(b"another body")),
+        ("workos", workos(body, (now - 600) * 1000)),
+        ("workos", workos(body, (now + 600) * 1000)),
+        ("workos", workos(body, now)),
+        ("workos", {"workos-signature": "t=\u00b2, v1=00"}),
+        ("workos", jackson(body, secret="work-secret")),
+        ("std", {"x-nothing": ""}),
+        ("std", standard(b"another body")),
+        ("std", standard(body, t=now - 600)),
+        ("std", standard(body, t=now * 1000)),
+        ("std", {**good, "webhook-id": "msg_2"}),
+        ("std", {**good, "webhook-timestamp": "\u00b2"}),
+        ("std", {**good, "webhook-signature": "v1,\u00e9 v1 ,"}),
+    ]
+    answers = [
+        await client.post(f"/webhooks/{to}", content=body, headers=raw(each)) for to, each in forgeries
+    ]
+
+    for answer in answers:
+        assert_problem(answer, 401)
+    assert len({answer.content for answer in answers}) == 1
+    assert await store.call("KEYS", f"{store.prefix}:*") == []
+
+
+async def test_workos_delivery_is_stored_once(client: httpx.AsyncClient, journal: Journal) -> None:
+    """A repeat signed anew is a repeat; the connection's own events are ignored."""
+    event = {
+        "event": "dsync.user.created",
+        "id": "event_1",
+        "created_at": "2026-01-31T09:30:00.250Z",
+        "data": {"id": "u1", "directory_id": "d1", "email": "ana@acme.test", "state": "active"},
+    }
+    gone = {"event": "dsync.deleted", "id": "event_2", "data": {"object": "directory", "id": "d1"}}
+    now = int(time.time() * 1000)
+    answers = []
+    for body, t in ((event, now), (event, now - 1), (gone, now)):
+        content = json.dumps(body).encode()
+        answers.append(await client.post("/webhooks/workos", content=content, headers=workos(content, t)))
+
+    assert [answer.json() for answer in answers] == [
+        {"accepted": 1, "duplicates": 0},
+        {"accepted": 0, "duplicates": 1},
+        {"accepted": 0, "duplicates": 0, "ignored": 1},
+    ]
+    ((_, stored),) = await journal.read("workos:d1", "0-0", 10)
+    assert stored is not None
+    assert stored.user == UserNews("u1", "ana@acme.test", True)
+    assert stamp_time(stored.stamp) == 1_769_851_800_250
+
+
+async def test_standard_webhook_is_stored_once(client: httpx.AsyncClient, journal: Journal) -> None:
+    """A repeat has the same id, whenever it is signed; another id is another delivery."""
+    flow = {"event": "user.created", "user": {"id": "u1", "email": "ana@acme.test"}}
+    body = json.dumps([flow, flow]).encode()
+    now = int(time.time())
+    answers = [
+        await client.post("/webhooks/std", content=body, headers=standard(body, ident, t))
+        for ident, t in (("msg_1", now), ("msg_1", now - 60), ("msg_2", now - 60))
+    ]
+
+    assert [answer.json() for answer in answers] == [
+        {"accepted": 2, "duplicates": 0},
+        {"accepted": 0, "duplicates": 2},
+        {"accepted": 2, "duplicates": 0},
+    ]
+    rows = await journal.read("std", "0-0", 10)
+    assert stamp_time([event.stamp for _, event in rows if event][-1]) == (now - 60) * 1000 + 999
+
+
+async def test_event_hook_is_stored_once(client: httpx.AsyncClient, journal: Journal) -> None:
+    """Of many events those with a meaning, each by its own uuid; failures are ignored."""
+    headers = {"authorization": "hook-secret"}
+    first = hook_body("group.lifecycle.create", "user.session.start", "group.user_membership.add")
+    second = hook_body("group.lifecycle.create", "user.lifecycle.deactivate")
+    failed = hook_body("user.lifecycle.delete.initiated", result="FAILURE")
+    answers = [
+        await client.post("/webhooks/hooks", content=body, headers=headers)
+        for body in (first, second, failed)
+    ]
+
+    assert [answer.json() for answer in answers] == [
+        {"accepted": 2, "duplicates": 0, "ignored": 1},
+        {"accepted": 1, "duplicates": 1},
+        {"accepted": 0, "duplicates": 0, "ignored": 1},
+    ]
+    names = [event.name for _, event in await journal.read("hooks", "0-0", 10) if event]
+    assert names == ["group.created", "group.user_added", "user.updated"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "hook-secret"}, {"authorization": "nobody's"}])
+async def test_okta_s_challenge_is_answered(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """With the secret or without: nothing but the value comes back, and nothing is stored."""
+    answer = await client.get(
+        "/webhooks/hooks", headers={"X-Okta-Verification-Challenge": 'a"b\\c', **headers}
+    )
+    text = (await client.get("/metrics")).text
+
+    assert (answer.status_code, answer.json()) == (200, {"verification": 'a"b\\c'})
+    assert answer.headers["content-type"] == "application/json"
+    assert 'bridge_deliveries_total{outcome="challenge",source="hooks"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("method", "source", "value"),
+    [
+        ("GET", "hooks", None),
+        ("GET", "hooks", ""),
+        ("GET", "polis", "x"),
+        ("GET", "okta", "x"),
+        ("GET", "nobody", "x"),
+        ("HEAD", "hooks", "x"),
+        ("PUT", "hooks", "x"),
+        ("DELETE", "hooks", "x"),
+    ],
+)
+async def test_other_challenges_are_405(
+    client: httpx.AsyncClient, method: str, source: str, value: str | None
+) -> None:
+    """Only by GET, only with the header, only for event hooks."""
+    headers = {} if value is None else {"x-okta-verification-challenge": value}
+    answer = await client.request(method, f"/webhooks/{source}", headers=headers)
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_challenge_needs_no_redis() -> None:
+    """A hook can be set up while the store is away."""
+    async with serving(application(Broken(ConnectionError("gone")))) as client:
+        answer = await client.get("/webhooks/hooks", headers={"x-okta-verification-challenge": "x"})
+        body = hook_body("group.lifecycle.create")
+        hook = await client.post("/webhooks/hooks", content=body, headers={"authorization": "hook-secret"})
+
+    assert answer.json() == {"verification": "x"}
+    assert_problem(hook, 503)
+    assert "retry-after" in hook.headers
+
+
+@given(st.binary(max_size=80).filter(lambda value: not set(value) & {0, 10, 13} and bool(value.strip())))
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_hostile_challenges_come_back_as_they_are(client: httpx.AsyncClient, value: bytes) -> None:
+    """Whatever bytes: a JSON string of them, and no fault."""
+    answer = await client.get("/webhooks/hooks", headers={b"x-okta-verification-challenge": value})
+    assert answer.json() == {"verification": value.decode("latin-1")}
 
 
 @pytest.mark.parametrize(
@@ -371,12 +568,21 @@ async def test_absurd_lengths_do_no_harm(journal: Journal, length: str) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(
-            [b"boxyhq-signature", b"ory-polis-signature", b"authorization", b"x-bridge-signature"]
+            [
+                b"boxyhq-signature",
+                b"ory-polis-signature",
+                b"authorization",
+                b"x-bridge-signature",
+                b"workos-signature",
+                b"webhook-id",
+                b"webhook-timestamp",
+                b"webhook-signature",
+            ]
         ),
         st.binary(max_size=80).filter(lambda value: not set(value) & {0, 10, 13}),
     ),
     st.binary(max_size=200) | st.just(json.dumps(person(1)).encode()),
-    st.sampled_from(["polis", "okta", "nobody", "%00", "%ff", "..%2f"]),
+    st.sampled_from(["polis", "okta", "hooks", "workos", "std", "nobody", "%00", "%ff", "..%2f"]),
 )
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_strangers_never_cause_a_fault(
@@ -389,14 +595,27 @@ async def test_strangers_never_cause_a_fault(
     assert not [line for line in lines if line["log_level"] in ("error", "critical") or "exc_info" in line]
 
 
+SIGNED: dict[str, Callable[[bytes], dict[str, str]]] = {
+    "polis": jackson,
+    "okta": lambda _body: FLOW,
+    "hooks": lambda _body: {"authorization": "hook-secret"},
+    "workos": workos,
+    "std": standard,
+}
+
+
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    )
+    ),
+    st.sampled_from(sorted(SIGNED)),
 )
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-async def test_signed_nonsense_never_causes_a_fault(client: httpx.AsyncClient, body: Any) -> None:
+async def test_signed_nonsense_never_causes_a_fault(
+    client: httpx.AsyncClient, body: Any, source: str
+) -> None:
     """Whatever JSON a verified sender sends, the answer is theirs to read."""
-    answer = await post(client, body)
+    content = json.dumps(body).encode()
+    answer = await client.post(f"/webhooks/{source}", content=content, headers=SIGNED[source](content))
     assert answer.status_code in (400, 413, 422)

@@ -44,9 +44,8 @@ async def test_a_changed_team_glob_replans_everyone(make_place: MakePlace, sandb
     place.stop()
     place.rewrite('group = "*"', 'group = "W*"\nteam = "Docs {group}"')
     await _started(place)
-
-
-X
+    wanted = {"Docs Writers": {"ana@acme.test"}}
+    await place.until(lambda: sandbox.teams() == wanted, "the team has its old title")
 
 
 async def test_a_new_target_gets_everyone(make_place: MakePlace) -> None:

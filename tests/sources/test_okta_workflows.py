@@ -26,7 +26,7 @@ from bridge.sources.base import (
     UnreadableError,
     UnverifiedError,
 )
-from bridge.sources.okta_workflows import OktaWorkflows, parse_moment
+from bridge.sources.okta_workflows import OktaWorkflows
 from bridge.sources.registry import make_source
 from bridge.sources.tokens import KeySet, Tokens
 
@@ -450,30 +450,6 @@ def test_active_as_flows_write_it(told: Any, active: bool | None) -> None:
     """Booleans and their names; nothing says nothing."""
     (news,) = parse({"event": "user.updated", "user": {"id": "u", "active": told}}).news
     assert UserNews("u", None, active) == news.user
-
-
-@pytest.mark.parametrize(
-    ("text", "milliseconds"),
-    [
-        ("2026-01-31T09:30:00Z", 1_769_851_800_000),
-        ("2026-01-31t09:30:00.123456789z", 1_769_851_800_123),
-        ("2026-01-31 10:30:00+01:00", 1_769_851_800_000),
-        ("2026-01-31T09:30:00.5-0000", 1_769_851_800_500),
-        ("2026-01-31T09:30", 1_769_851_800_000),
-        ("2026-01-31", None),
-        ("2026-02-30T09:30:00Z", None),
-        ("0001-01-01T00:00:00Z", None),
-        ("0001-01-01T00:00:00+14:00", None),
-        ("9999-12-31T23:59:59-14:00", None),
-        ("31.1.2026 09:30", None),
-        ("now", None),
-        ("1769851800", None),
-        ("\u0662026-01-31T09:30:00Z", None),
-    ],
-)
-def test_moments(text: str, milliseconds: int | None) -> None:
-    """RFC 3339 and what flows make of it, to the millisecond."""
-    assert milliseconds == parse_moment(text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,291 @@
+"""`bridge check`."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from bridge.cli import app
+from bridge.commands.check import Finding, examine
+from bridge.embedded import EmbeddedValkey
+from bridge.sandbox import Sandbox, running_sandbox
+from bridge.settings import RedisSettings, parse_settings
+from bridge.store.redis import Store
+
+BRIDGE = Path(sys.executable).with_name("bridge")
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A GitBook that is well."""
+    async with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def config(tmp_path: Path, redis_settings: RedisSettings, sandbox: Sandbox) -> dict[str, Any]:
+    """A configuration in which all is in place."""
+    (tmp_path / "token").write_text(sandbox.token)
+    (tmp_path / "secret").write_text("hush-hush")
+    return {
+        "redis": {"data_dir": str(redis_settings.data_dir), "prefix": redis_settings.prefix},
+        "sources": [{"name": "okta", "kind": "okta-workflows", "secrets": ["file:secret"]}],
+        "targets": [
+            {"name": "docs", "api_url": sandbox.url, "organization": "acme", "token": "file:token"},
+        ],
+    }
+
+
+async def found(tmp_path: Path, config: dict[str, Any]) -> dict[str, Finding]:
+    """Return the findings by name."""
+    path = tmp_path / "bridge.toml"
+    return {each.name: each for each in await examine(parse_settings(config, path), path)}
+
+
+async def test_all_is_well(tmp_path: Path, config: dict[str, Any]) -> None:
+    """Every part has its line, and none fails."""
+    findings = await found(tmp_path, config)
+    assert list(findings) == [
+        "config", "redis", "redis.durability", "source.okta", "target.docs.token",
+        "target.docs.organization", "target.docs.rights", "target.docs.members", "target.docs.teams",
+    ]  # fmt: skip
+    assert all(each.ok for each in findings.values())
+
+
+async def test_a_source_is_shown_with_its_address(tmp_path: Path, config: dict[str, Any]) -> None:
+    """People see where the sender has to send."""
+    finding = (await found(tmp_path, config))["source.okta"]
+    assert "http://127.0.0.1:8080/webhooks/okta" in finding.detail
+
+
+@pytest.mark.parametrize(("whole", "shown"), [(False, "o***@acme.test"), (True, "owner@acme.test")])
+async def test_tells_whose_token_it_is(
+    tmp_path: Path, config: dict[str, Any], whole: bool, shown: str
+) -> None:
+    """The address is masked unless logs.personal_data says otherwise."""
+    config["logs"] = {"personal_data": whole}
+    assert (await found(tmp_path, config))["target.docs.token"].detail.endswith(f" {shown}")
+
+
+async def test_no_secret_is_shown(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:
+    """No line has the token, a secret, or the password of Redis in it."""
+    sandbox.inject(rejected_token=True)
+    config["redis"] = {"url": "redis://bridge:pass-word@127.0.0.1:1/0"}
+    findings = await found(tmp_path, config)
+    for secret in (sandbox.token, "hush-hush", "pass-word"):
+        assert secret not in repr(findings)
+
+
+# Redis
+
+
+async def test_warns_when_redis_may_lose_events(tmp_path: Path, config: dict[str, Any]) -> None:
+    """The tests' Valkey writes to disk once a second only: that is worth a warning, not a failure."""
+    finding = (await found(tmp_path, config))["redis.durability"]
+    assert (finding.ok, finding.warning) == (True, True)
+    assert "appendfsync is everysec" in finding.detail
+
+
+async def test_warns_when_redis_does_not_tell(
+    tmp_path: Path, config: dict[str, Any], store: Store, valkey_server: EmbeddedValkey
+) -> None:
+    """Where CONFIG is not permitted, as at many providers, people are told what to make sure of."""
+    user = store.prefix
+    await store.call("ACL", "SETUSER", user, "on", ">pass-word", "~*", "+@all", "-config")
+    config["redis"] |= {"url": f"unix://{user}:pass-word@{valkey_server.socket}"}
+    findings = await found(tmp_path, config)
+    await store.call("ACL", "DELUSER", user)
+    assert findings["redis"].ok
+    assert findings["redis.durability"].warning
+    assert "appendonly yes" in findings["redis.durability"].detail
+
+
+async def test_an_embedded_valkey_need_not_be_up(tmp_path: Path, config: dict[str, Any]) -> None:
+    """`bridge run` starts it; that it is not there yet is no failure."""
+    config["redis"] = {"data_dir": "data"}
+    finding = (await found(tmp_path, config))["redis"]
+    assert finding.ok
+    assert "`bridge run` starts it" in finding.detail
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_data_dir_that_cannot_be_made_fails(tmp_path: Path, config: dict[str, Any]) -> None:
+    """What `bridge run` would stumble over is told before."""
+    (tmp_path / "data").write_text("a file")
+    config["redis"] = {"data_dir": "data"}
+    finding = (await found(tmp_path, config))["redis"]
+    assert not finding.ok
+    assert "redis.data_dir" in finding.detail
+
+
+async def test_a_redis_that_is_not_there_fails(tmp_path: Path, config: dict[str, Any]) -> None:
+    """The rest is looked at all the same."""
+    config["redis"] = {"url": "redis://127.0.0.1:1/0"}
+    findings = await found(tmp_path, config)
+    assert not findings["redis"].ok
+    assert findings["target.docs.teams"].ok
+
+
+# targets
+
+
+async def test_a_rejected_token_fails(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:
+    """It says where to put a new one."""
+    sandbox.inject(rejected_token=True)
+    finding = (await found(tmp_path, config))["target.docs.token"]
+    assert not finding.ok
+    assert "file:token" in finding.detail
+
+
+async def test_an_organisation_out_of_sight_fails(
+    tmp_path: Path, config: dict[str, Any], sandbox: Sandbox
+) -> None:
+    """It names the key and asks whose token it is."""
+    sandbox.inject(organization_gone=True)
+    finding = (await found(tmp_path, config))["target.docs.organization"]
+    assert not finding.ok
+    assert "targets.organization" in finding.detail
+
+
+async def test_a_target_that_is_down_fails(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:
+    """It says what came back."""
+    sandbox.inject(always="503")
+    finding = (await found(tmp_path, config))["target.docs.token"]
+    assert not finding.ok
+    assert "503" in finding.detail
+
+
+async def test_a_list_that_cannot_be_read_fails(
+    tmp_path: Path, config: dict[str, Any], sandbox: Sandbox
+) -> None:
+    """What was found before still counts."""
+    sandbox.inject(next=[{"fault": "403", "match": "/teams"}])
+    findings = await found(tmp_path, config)
+    assert findings["target.docs.members"].ok
+    assert not findings["target.docs.teams"].ok
+
+
+async def test_warns_when_the_owner_is_no_admin(
+    tmp_path: Path, config: dict[str, Any], sandbox: Sandbox
+) -> None:
+    """Their removals would only be requests."""
+    sandbox.state.change(sandbox.owner, role="edit")
+    finding = (await found(tmp_path, config))["target.docs.rights"]
+    assert (finding.ok, finding.warning) == (True, True)
+    assert "202" in finding.detail
+
+
+async def test_warns_when_the_limit_is_used_up(
+    tmp_path: Path, config: dict[str, Any], sandbox: Sandbox
+) -> None:
+    """A 429 says nothing against the configuration."""
+    sandbox.inject(always="429", retry_after=30)
+    finding = (await found(tmp_path, config))["target.docs.token"]
+    assert (finding.ok, finding.warning) == (True, True)
+
+
+@pytest.mark.parametrize(("skew", "side"), [(60, "ahead of"), (-60, "behind")])
+async def test_warns_when_the_clocks_differ(
+    tmp_path: Path, config: dict[str, Any], sandbox: Sandbox, skew: int, side: str
+) -> None:
+    """A wrong clock here makes signatures look old."""
+    sandbox.skew = skew
+    finding = (await found(tmp_path, config))["target.docs.clock"]
+    assert finding.warning
+    assert side in finding.detail
+
+
+async def test_every_target_is_looked_at(tmp_path: Path, config: dict[str, Any]) -> None:
+    """One that fails does not hide another."""
+    config["targets"].append(
+        {"name": "lost", "api_url": "http://127.0.0.1:1", "organization": "x", "token": "t"}
+    )
+    findings = await found(tmp_path, config)
+    assert findings["target.docs.teams"].ok
+    assert not findings["target.lost.token"].ok
+
+
+# the configuration
+
+
+async def test_warns_of_inline_secrets(tmp_path: Path, config: dict[str, Any]) -> None:
+    """A secret in the file itself works, but should not stay there."""
+    config["sources"][0]["secrets"] = ["hush-hush"]
+    finding = (await found(tmp_path, config))["secrets"]
+    assert finding.warning
+    assert "sources[0].secrets" in finding.detail
+
+
+async def test_warns_of_a_source_nobody_listens_to(tmp_path: Path, config: dict[str, Any]) -> None:
+    """Its events would be stored, and that is all."""
+    config["sources"][0]["targets"] = []
+    assert (await found(tmp_path, config))["source.okta"].warning
+
+
+async def test_warns_when_there_is_nothing_to_do(tmp_path: Path, config: dict[str, Any]) -> None:
+    """Neither sources nor targets are needed to read the file, but without them nothing happens."""
+    config["sources"], config["targets"] = [], []
+    findings = await found(tmp_path, config)
+    assert findings["sources"].warning
+    assert findings["targets"].warning
+
+
+def test_a_wrong_file_exits_2(tmp_path: Path) -> None:
+    """All its mistakes are printed, each with its key."""
+    (tmp_path / "bridge.toml").write_text("[receiver]\nport = 99999\nhots = 1\n")
+    result = CliRunner().invoke(app, ["check", "-c", str(tmp_path / "bridge.toml")])
+    assert result.exit_code == 2
+    assert "receiver.port" in result.output
+    assert "receiver.hots" in result.output
+
+
+# the command
+
+
+async def run_check(tmp_path: Path, config: dict[str, Any], *flags: str) -> tuple[int | None, str]:
+    """Run `bridge check` as a person does; its exit code and what it printed."""
+    sources, targets = config["sources"][0], config["targets"][0]
+    tables = {"[redis]": config["redis"], "[[sources]]": sources, "[[targets]]": targets}
+    lines = [
+        line
+        for name, table in tables.items()
+        for line in (name, *(f"{key} = {orjson.dumps(value).decode()}" for key, value in table.items()))
+    ]
+    (tmp_path / "bridge.toml").write_text("\n".join(lines))
+    process = await asyncio.create_subprocess_exec(
+        BRIDGE, "check", "-c", tmp_path / "bridge.toml", *flags, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
+
+
+async def test_prints_a_line_for_each(tmp_path: Path, config: dict[str, Any]) -> None:
+    """✓ for what is well, ! for what to know, and 0 at the end."""
+    code, printed = await run_check(tmp_path, config)
+    assert code == 0
+    assert "✓ target.docs.token" in printed
+    assert "! redis.durability" in printed
+    assert "All is in place" in printed
+
+
+async def test_exits_1_when_one_fails(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:
+    """✗ for what fails."""
+    sandbox.inject(rejected_token=True)
+    code, printed = await run_check(tmp_path, config)
+    assert code == 1
+    assert "✗ target.docs.token" in printed
+
+
+async def test_prints_json(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:
+    """`--json` prints a list of name, ok and detail, with the same exit code."""
+    sandbox.inject(organization_gone=True)
+    code, printed = await run_check(tmp_path, config, "--json")
+    rows = orjson.loads(printed)
+    assert code == 1
+    assert [row["name"] for row in rows if not row["ok"]] == ["target.docs.organization"]
+    assert all(isinstance(row["detail"], str) for row in rows)
