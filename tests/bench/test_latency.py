@@ -25,8 +25,9 @@ async def test_receive_to_applied() -> None:
         "events": len(took), "median_ms": round(statistics.median(took)),
         "p99_ms": round(sorted(took)[int(len(took) * 0.99)]), "reach_median_ms": 250,
     }  # fmt: skip
-    print("
-receive to applied: median {median_ms} ms, p99 {p99_ms} ms (reach: median 250)".format(**figures))
+    print(
+        "\nreceive to applied: median {median_ms} ms, p99 {p99_ms} ms (reach: median 250)".format(**figures)
+    )
     _write(figures)
     assert EVENTS == len(took)
 
