@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import orjson
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,6 +20,8 @@ from bridge.metrics import CONTENT_TYPE, Metrics
 from bridge.problems import Answer, problem
 from bridge.settings import Settings
 from bridge.sources.base import Delivery, UnavailableError, UnreadableError, UnverifiedError
+from bridge.sources.okta_event_hooks import CHALLENGE
+from bridge.sources.okta_event_hooks import KIND as CHALLENGED_KIND
 from bridge.sources.registry import make_source
 
 BODY_SECONDS = 15.0  # for a whole body to arrive
@@ -46,7 +49,7 @@ class BodyError(Exception):
 
 
 class Webhooks:
-    """POST /webhooks/{source}, as a plain ASGI application."""
+    """/webhooks/{source}: POST as a plain ASGI application, GET for the senders that try out a new hook."""
 
     def __init__(self, intakes: dict[str, Intake], limit: int, metrics: Metrics, seconds: float) -> None:
         """`intakes`: by source name, filled by the lifespan; `limit`: bytes of a body; `seconds`: for it."""
@@ -70,6 +73,15 @@ class Webhooks:
         except ClientDisconnect:
             return self._metrics.count_delivery(intake.settings.name, "disconnected")
         return await (await self._take(intake, Delivery(headers, body, _now()))).send(send)
+
+    async def challenge(self, request: Request) -> Response:
+        """Answer the one GET by which Okta tries out a new event hook, whoever asks; 405 to all others."""
+        intake = self._intakes.get(request.path_params["source"])
+        value = request.headers.get(CHALLENGE)
+        if intake is None or intake.settings.kind != CHALLENGED_KIND or not value or request.method != "GET":
+            raise HTTPException(405, headers={"Allow": "POST"})
+        self._metrics.count_delivery(intake.settings.name, "challenge")
+        return Response(orjson.dumps({"verification": value}), media_type="application/json")
 
     async def _take(self, intake: Intake, delivery: Delivery) -> Answer:
         began = time.perf_counter()
@@ -274,7 +286,10 @@ def create_app(
             probes.journal = None
 
     webhooks = Webhooks(intakes, settings.receiver.max_body, probes.metrics, body_seconds)
-    routes = [Route("/webhooks/{source}", webhooks, methods=["POST"])]
+    routes = [
+        Route("/webhooks/{source}", webhooks, methods=["POST"]),
+        Route("/webhooks/{source}", webhooks.challenge, methods=["GET"]),
+    ]
     return _compose([*routes, *probes.routes(settings.operators is None)], lifespan)
 
 

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -19,23 +17,11 @@ from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
 from bridge.store.journal import Journal
 from bridge.store.redis import open_store
+from bridge.supervised import end_with_parent
 
 DRAIN_SECONDS = 8
-SUPERVISED = "BRIDGE_SUPERVISED"  # set for children: they end when their parent is gone
 _REDIS_SECONDS = 1.7  # Okta's hooks wait 3 s for an answer
 log = structlog.get_logger()
-
-
-def end_with_parent() -> None:
-    """In a supervised process, end as on SIGTERM when the parent goes away, however it went."""
-    if os.environ.get(SUPERVISED):
-        loop = asyncio.get_running_loop()
-        loop.add_reader(sys.stdin.fileno(), _parent_gone)
-
-
-def _parent_gone() -> None:
-    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @asynccontextmanager
@@ -91,20 +77,3 @@ def _server(app: ASGIApp) -> _Server:
 def _stop(servers: list[_Server]) -> None:
     for server in servers:
         server.should_exit = True
-
-
-def listen(host: str, port: int, shared: bool = False) -> socket.socket:
-    """Return a listening socket. `shared`: several processes listen there. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError:
-        listening.close()
-        raise
-    listening.setblocking(False)
-    return listening

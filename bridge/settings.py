@@ -3,6 +3,7 @@
 Every mistake is reported, all together, each with its key and what to write instead.
 """
 
+import base64
 import os
 import re
 import tomllib
@@ -23,7 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 
 Role = Literal["admin", "create", "edit", "review", "comment", "read", "guest"]
 SourceKind = Literal["okta-workflows", "okta-event-hooks", "jackson", "workos", "standard-webhooks", "scim"]
-SOURCE_KINDS_BUILT = ("okta-workflows", "jackson")
+SOURCE_KINDS_BUILT = ("okta-workflows", "okta-event-hooks", "jackson", "workos", "standard-webhooks")
 
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 _SPANS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -63,6 +64,20 @@ class Secret:
     def reveal(self) -> str:
         """Return the secret itself: for the comparison or the header that needs it, nowhere else."""
         return self._value
+
+    def reveal_key(self) -> bytes:
+        """Return the bytes behind `whsec_<base64>` (Standard Webhooks; the prefix may be missing).
+
+        Raises ValueError when it is not base64, or empty.
+        """
+        text = self._value.removeprefix("whsec_").rstrip("=")
+        try:
+            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except ValueError:
+            raise ValueError("is not base64") from None
+        if not key:
+            raise ValueError("is empty")
+        return key
 
     @property
     def is_inline(self) -> bool:
@@ -206,6 +221,8 @@ class SourceSettings(Section):
     key: Secret | None = Field(None, examples=["env:JWT_KEY"])
     issuer: str | None = Field(None, examples=["https://acme.okta.com/oauth2/default"])
     audience: str | None = Field(None, examples=["directory-bridge"])
+    body: Literal["bridge", "jackson", "workos"] = Field("bridge", examples=["bridge"])
+    provision_on: Literal["activate", "create"] = Field("activate", examples=["activate"])
 
     @property
     def directory_name(self) -> str:
@@ -230,11 +247,23 @@ class SourceSettings(Section):
             raise ValueError(f'secrets is missing: write secrets = ["env:{_env_name(self.name)}_SECRET"]')
         if self.kind == "okta-workflows" and self.auth == "header" and not self.header:
             raise ValueError('auth = "header" needs its name: write header = "X-Api-Key"')
+        if self.kind == "standard-webhooks":
+            _check_keys(self.secrets)
         if self.kind not in SOURCE_KINDS_BUILT:
             raise ValueError(
                 f'kind = "{self.kind}" is not in this version: write one of {_options(SOURCE_KINDS_BUILT)}'
             )
         return self
+
+
+def _check_keys(secrets: tuple[Secret, ...]) -> None:
+    for number, secret in enumerate(secrets):
+        try:
+            secret.reveal_key()
+        except ValueError as error:
+            raise ValueError(
+                f"secrets[{number}] {error}: write the secret as the sender shows it, whsec_<base64>"
+            ) from None
 
 
 class TeamRule(Section):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from bridge.serving import SUPERVISED, end_with_parent
+from bridge.supervised import SUPERVISED, end_with_parent
 
 DRAIN_SECONDS = 10.0
 _PAUSE_FIRST, _PAUSE_MOST = 0.2, 5.0

@@ -65,7 +65,9 @@ class Worker:
         """Return the target's client, made once for each process: it remembers the target's limits."""
         ident = target_id(target)
         if ident not in self.clients:
-            self.clients[ident] = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client.clock = lambda: self.clock() / 1000
+            self.clients[ident] = client
         return self.clients[ident]
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from bridge.store.commit import LeaseLostError
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name, make_ref
 from bridge.store.targets import GROUP, MEMBER, TEAM, TargetState, TargetStore, Work
-from bridge.targets.base import TargetError
+from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
 from workers import hold
 from workers.context import Worker
 from workers.fold import QUIET_MS
@@ -60,17 +60,12 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
     run = Run(worker, target, store, worker.client(target), lease, names, await store.state())
     await _probe(run)
     await _replan_when_config_changed(run)
-    ends = time.monotonic() + SLICE_SECONDS
-    while time.monotonic() < ends and not worker.stopping.is_set():
+    run.ends = time.monotonic() + SLICE_SECONDS
+    while not run.over:
         await _recover(run)
-        try:
-            await hold.sample_size(run)
-            await watch_pending(run)
-            worked = await _step(run)
-        except TargetError as error:
-            worked = False
-            await run.fault([], error)
-            await asyncio.sleep(_NAP)
+        await hold.sample_size(run)
+        await watch_pending(run)
+        worked = await _step(run)
         await _note_state(run)
         if not worked and await lease.release("release_work", store.key("work"), run.now):
             return
@@ -102,17 +97,20 @@ async def _probe(run: Run) -> None:
     try:
         await run.read(run.client.ping())
     except TargetError as error:
-        if run.state.state == "credentials_rejected" or not error.unclear:
-            await run.down(_down_state(error), error.message)
-        await run.down("unavailable", error.message)
-    run.state = TargetState()
+        await run.down(_down_state(run.state.state, error), error.message)
+    run.state = TargetState(downs=run.downs)
     work = run.store.key("work")
     later = await run.worker.store.call("ZRANGEBYSCORE", work, f"({run.now}", "+inf")
-    await run.commit([run.store.put_state(run.state), *(("ZADD", work, run.now, each) for each in later)])
+    refused = {name for name, waiting in (await run.store.waiting(later)).items() if waiting.refused}
+    rush = [("ZADD", work, "XX", run.now, each) for each in later if each not in refused]
+    await run.commit([run.store.put_state(run.state), *rush])
 
 
-def _down_state(error: TargetError) -> str:
-    return "unavailable" if error.unclear else "credentials_rejected"
+def _down_state(before: str, error: TargetError) -> str:
+    """Return what a probe's answer shows; that too many calls were made shows nothing new."""
+    if isinstance(error, CredentialsRejectedError):
+        return "credentials_rejected"
+    return before if isinstance(error, RateLimitedError) else "unavailable"
 
 
 def reload_token(target: TargetSettings) -> None:
@@ -126,7 +124,10 @@ def reload_token(target: TargetSettings) -> None:
 async def _note_state(run: Run) -> None:
     limited = run.limited_until * 1000 > run.now
     reason = "the target's rate limit is used up" if limited else None
-    state = TargetState("rate_limited" if limited else "ok", reason, run.limited_until if limited else 0.0)
+    state = TargetState(
+        "rate_limited" if limited else "ok", reason, run.limited_until if limited else 0.0,
+        run.failures, run.downs,
+    )  # fmt: skip
     if state != run.state:
         run.state = state
         await run.commit([run.store.put_state(state)])
@@ -145,12 +146,12 @@ async def _recover(run: Run) -> None:
     patience = int(run.target.timeout * 1000) + 1000
     for name, intent in (await run.store.intents()).items():
         here = intent.worker == run.worker.name
-        if intent.fence == run.lease.fence or (here and (run.store.id, name) in run.worker.calling):
-            continue
-        if here or run.now - intent.at > patience:
+        if here and (run.store.id, name) in run.worker.calling:
+            run.held_back[name] = run.now + 1000
+        elif here or run.now - intent.at > patience:
             commands += [*run.store.doubt([name]), *run.store.mark([name], run.now), run.store.ended([name])]
         else:
-            run.held_back[name] = intent.at + patience
+            run.held_back[name] = intent.at + patience + 1
     await run.commit(commands)
 
 
@@ -248,15 +249,13 @@ async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
     teams = [work for work in works if work.object.startswith(TEAM)]
     try:
         await plan_people(run, people)
+        if run.dry:
+            await _record_plan(run, people, teams)
+        else:
+            await apply_people(run, people)
+            await apply_teams(run, people, teams)
     except TargetError as error:
         await run.fault([work.object for work in works], error)
-        await run.finish(works)
-        return
-    if run.dry:
-        await _record_plan(run, people, teams)
-    else:
-        await apply_people(run, people)
-        await apply_teams(run, people, teams)
     await run.finish(works)
 
 
@@ -270,5 +269,6 @@ async def _record_plan(run: Run, people: People, teams: Sequence[Work]) -> None:
     for work in teams:
         team = bindings.get(work.object[2:])
         renamed = team and team.id and team.groups and (team.title or "").strip() != work.object[2:]
-        commands.append(("SADD" if renamed else "SREM", key, work.object))
+        unneeded = team and team.id and team.made and not team.groups
+        commands.append(("SADD" if renamed or unneeded else "SREM", key, work.object))
     await run.commit(commands)

@@ -1,5 +1,6 @@
 """The guard at work: what is counted, what waits for a person, and what a person decided."""
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,7 @@ from bridge.store.targets import Decision, Held
 from workers.run import Run
 
 PENDING_REASON = "pending invite: revoke it in GitBook (its API cannot)"
+LOOK_AGAIN = 3_600_000  # ms, for what GitBook shows only when somebody looks
 REQUESTED_REASON = "removal requested; an organisation admin must confirm it, or use an admin's token"
 
 
@@ -35,6 +37,11 @@ class Guarded:
 def removal_id(email: str) -> str:
     """Return the id under which a person's removal is held."""
     return parked_id("remove", email)
+
+
+def invite_id(email: str) -> str:
+    """Return the id under which an invite is held."""
+    return parked_id("invite", email)
 
 
 async def count(run: Run, what: str) -> int:
@@ -107,11 +114,12 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
     for plan, ident in zip(leaving, idents, strict=True):
         decision = _standing(run, decisions.get(ident), plan.wanted.token)
         if decision and not decision.approved:
+            result.commands += _look_at_end(run, decision, [plan.wanted.email])
             continue
         facts = fresh.get(plan.binding.id or "", Fresh())
         hold = _judge(run, plan, facts, parked.get(ident), decision, (removed, size))
         if hold:
-            result.commands.append(_park(run, plan, ident, hold, parked.get(ident)))
+            result.commands += _park(run, plan, ident, hold, parked.get(ident))
             continue
         if facts.is_admin and any_admin:  # one at a time, or both of the last two would go
             run.later["m:" + plan.wanted.email] = run.now
@@ -132,6 +140,12 @@ def _standing(run: Run, decision: Decision | None, token: str) -> Decision | Non
     return None if decision.until and decision.until * 1000 <= run.now else decision
 
 
+def _look_at_end(run: Run, decision: Decision, emails: Iterable[str]) -> list[Command]:
+    """Have people looked at again when their exception ends."""
+    ends = math.ceil(decision.until * 1000)
+    return [("ZADD", run.store.key("pending"), ends, email) for email in emails if ends]
+
+
 def _judge(
     run: Run,
     plan: MemberPlan,
@@ -149,28 +163,34 @@ def _judge(
         return None
     if hold := needs_person(guard, removal, fresh):
         return hold
-    if parked and parked.token == plan.wanted.token and not _address_changed(parked, removal):
+    if parked and parked.token == plan.wanted.token and not _outdated(parked, removal):
         return Hold(parked.reason)
     return over_limit(guard, *window)
 
 
-def _address_changed(parked: Held, removal: Remove) -> bool:
-    """Someone whose address changed and who then left altogether is a leaver like any other."""
-    return "address changed" in parked.reason and not removal.moved_to
+def _outdated(parked: Held, removal: Remove) -> bool:
+    """Tell whether what someone was held for is not so any more.
+
+    Whose address changed and who then left altogether is a leaver like any other, and so is whose
+    invite was accepted.
+    """
+    moved = "address changed" in parked.reason
+    return parked.reason == PENDING_REASON or (moved and not removal.moved_to)
 
 
-def _park(run: Run, plan: MemberPlan, ident: str, hold: Hold, before: Held | None) -> Command:
+def _park(run: Run, plan: MemberPlan, ident: str, hold: Hold, before: Held | None) -> list[Command]:
     email = plan.wanted.email
     change = plan.removal.describe() if plan.removal else f"revoke the invite of {email}"
     since = before.since if before else run.now
     if before is None:
         run.worker.log.warning("object.parked", target=run.target.name, object=email, reason=hold.reason)
-    return run.store.park(
-        Held(ident, "m:" + email, change, hold.reason, since, 0, plan.wanted.token, hold.final)
-    )
+    held = Held(ident, "m:" + email, change, hold.reason, since, 0, plan.wanted.token, hold.final)
+    requested = hold.reason == REQUESTED_REASON  # an admin may confirm it at any time
+    look = [("ZADD", run.store.key("pending"), run.now + LOOK_AGAIN, email)] if requested else []
+    return [run.store.park(held), *look]
 
 
-def park_requested(run: Run, plan: MemberPlan) -> Command:
+def park_requested(run: Run, plan: MemberPlan) -> list[Command]:
     """GitBook answered 202: nobody was removed."""
     return _park(run, plan, removal_id(plan.wanted.email), Hold(REQUESTED_REASON), None)
 
@@ -182,16 +202,19 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
         return changes
     stakes = [MemberBinding(id=change.id, role=change.was) for change in was_admin]
     fresh = await read_fresh(run, stakes)
-    allowed, commands = [], []
+    parked = await run.store.parked_of([parked_id("role", change.object) for change in was_admin])
+    allowed, commands, any_admin = [], [], False
     for change in changes:
         hold = never(fresh.get(change.id, Fresh()))
         ident = parked_id("role", change.object)
-        if change in was_admin[1:]:  # one at a time, or both of the last two would go
-            run.later["m:" + change.object] = run.now
-        elif hold:
-            held = Held(ident, "m:" + change.object, change.describe(), hold.reason, run.now, final=True)
+        if hold:
+            since = parked[ident].since if ident in parked else run.now
+            held = Held(ident, "m:" + change.object, change.describe(), hold.reason, since, final=True)
             commands.append(run.store.park(held))
+        elif change.was == "admin" and any_admin:  # one at a time, or both of the last two would go
+            run.later["m:" + change.object] = run.now
         else:
+            any_admin = any_admin or change.was == "admin"
             allowed.append(change)
             commands += run.store.unpark(ident)
     await run.commit(commands)
@@ -202,7 +225,7 @@ async def guard_invites(run: Run, invites: list[Invite], tokens: dict[str, str])
     """Return those invites that may go on under `max_invites`."""
     if not run.target.guard.max_invites:
         return invites
-    idents = {parked_id("invite", each.object): each for each in invites}
+    idents = {invite_id(each.object): each for each in invites}
     parked, decisions = await run.store.parked_of(idents), await run.store.decisions(idents)
     invited, go, commands = await count(run, "invited"), [], []
     for ident, invite in idents.items():
@@ -223,40 +246,88 @@ async def guard_invites(run: Run, invites: list[Invite], tokens: dict[str, str])
     return go
 
 
-async def guard_team(run: Run, title: str, team: str, emails: Collection[str]) -> set[str]:
-    """Return which of these may leave a team now; the others wait for a person."""
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Who may leave a team now: `free` to go, or `approved` by a person and not counted."""
+
+    free: set[str]
+    approved: set[str]
+
+
+async def guard_team(run: Run, title: str, team: str, emails: Collection[str]) -> Leaving:
+    """Sort out who may leave a team now; the others wait for a person, or stay as one has decided."""
     ident = parked_id("team", team)
-    leaving = set(emails)
+    parked = (await run.store.parked_of([ident])).get(ident)
+    decision = _standing(run, (await run.store.decisions([ident])).get(ident), "")
+    decided = set(decision.emails) if decision else set()
+    leaving, settled = set(emails) - decided, set(emails) & decided
+    undecided = set(parked.emails) - decided if parked else set()
+    window = await _team_window(run, team)
+    hold = over_team_limit(run.target.guard, len(leaving), *window)
+    hold = Hold(parked.reason) if parked and undecided else hold
+    commands = _look_at_end(run, decision, sorted(settled)) if decision and not decision.approved else []
+    if leaving and hold:
+        commands.append(_park_team(run, title, ident, hold, leaving | undecided, parked))
+        leaving = set()
+    await run.commit(commands)
+    return Leaving(leaving, settled if decision and decision.approved else set())
+
+
+def _park_team(
+    run: Run, title: str, ident: str, hold: Hold, emails: Collection[str], before: Held | None
+) -> Command:
+    since = before.since if before else run.now
+    if before is None:
+        run.worker.log.warning("object.parked", target=run.target.name, object=title, reason=hold.reason)
+    change = f"take {len(emails)} member(s) out of team {title}"
+    return run.store.park(Held(ident, "t:" + title, change, hold.reason, since, emails=tuple(sorted(emails))))
+
+
+async def team_left(run: Run, team: str, emails: Collection[str]) -> list[Command]:
+    """Return the commands that let go of what was held and decided about people leaving a team."""
+    ident = parked_id("team", team)
+    held, decided = await run.store.parked_of([ident]), await run.store.decisions([ident])
+    return _without(run, ident, held.get(ident), decided.get(ident), emails)
+
+
+def _without(
+    run: Run, ident: str, held: Held | None, decision: Decision | None, emails: Collection[str]
+) -> list[Command]:
+    commands: list[Command] = []
+    if held:
+        stay = tuple(email for email in held.emails if email not in emails)
+        change = f"take {len(stay)} member(s) out of team {held.object[2:]}"
+        here = run.store.park(replace(held, emails=stay, change=change))
+        commands.append(here if stay else ("HDEL", run.store.key("parked"), ident))
+    if decision:
+        stay = tuple(email for email in decision.emails if email not in emails)
+        there = run.store.decide(ident, replace(decision, emails=stay))
+        commands.append(there if stay else ("HDEL", run.store.key("decision"), ident))
+    return commands
+
+
+async def guard_deletion(run: Run, title: str, change: str) -> list[Command] | None:
+    """Return the commands that count the deletion of a team; None when it waits for a person."""
+    name = "t:" + title
+    ident = parked_id("delete", name)
     parked = (await run.store.parked_of([ident])).get(ident)
     decision = _standing(run, (await run.store.decisions([ident])).get(ident), "")
     if decision:
-        leaving -= set(decision.emails)
-    approved = set(emails) & set(decision.emails) if decision and decision.approved else set()
-    lost, size = await _team_window(run, team)
-    hold = Hold(parked.reason) if parked else over_team_limit(run.target.guard, len(leaving), lost, size)
-    if not (leaving and hold):
-        return leaving | approved
-    everyone = tuple(sorted(leaving | set(parked.emails if parked else ()) - approved))
-    held = Held(
-        ident, "t:" + title, f"take {len(everyone)} member(s) out of team {title}", hold.reason,
-        parked.since if parked else run.now, emails=everyone,
-    )  # fmt: skip
-    await run.commit([run.store.park(held)])
-    return approved
-
-
-async def guard_deletion(run: Run, held: Held) -> bool:
-    """Hold the deletion of a team back when the window is full; tell whether it waits."""
-    ident = parked_id("delete", held.object)
-    parked = (await run.store.parked_of([ident])).get(ident)
-    decision = _standing(run, (await run.store.decisions([ident])).get(ident), "")
-    if decision:
-        return not decision.approved
+        return [] if decision.approved else None
     window = await count(run, "guard"), await size_at_start(run)
-    reason = Hold(parked.reason) if parked else over_limit(run.target.guard, *window)
-    if reason:
-        await run.commit([run.store.park(replace(held, id=ident, reason=reason.reason))])
-    return reason is not None
+    hold = Hold(parked.reason) if parked else over_limit(run.target.guard, *window)
+    if hold is None:
+        return counted(run, "guard", name)
+    since = parked.since if parked else run.now
+    await run.commit([run.store.park(Held(ident, name, change, hold.reason, since))])
+    return None
+
+
+async def release_deletions(run: Run, titles: Iterable[str]) -> list[Command]:
+    """Return the commands that let go of held deletions of teams that are needed again, or gone."""
+    idents = [parked_id("delete", "t:" + title) for title in titles]
+    held, decided = await run.store.parked_of(idents), await run.store.decisions(idents)
+    return [command for ident in {**held, **decided} for command in run.store.unpark(ident)]
 
 
 async def _team_window(run: Run, team: str) -> tuple[int, int]:
@@ -268,16 +339,17 @@ async def _team_window(run: Run, team: str) -> tuple[int, int]:
     lost = await count(run, f"losses:{team}")
     if int(at) >= _start(run) and lost:
         return lost, max(int(then), size)
-    await run.commit([("HSET", key, team, f"{run.now}:{size}")])
+    await run.commit([("HSET", key, team, f"{run.now}:{size + lost}")])
     return lost, size + lost
 
 
 async def release(run: Run, plans: list[MemberPlan]) -> list[Command]:
     """Return the commands that let go of what is held without a cause any more."""
-    idents = {
-        **{removal_id(plan.wanted.email): plan for plan in plans if not (plan.removal or plan.pending)},
-        **{parked_id("invite", plan.wanted.email): plan for plan in plans if not _invites(plan)},
-    }
+    idents = [
+        *(removal_id(plan.wanted.email) for plan in plans if not (plan.removal or plan.pending)),
+        *(invite_id(plan.wanted.email) for plan in plans if not _invites(plan)),
+        *(parked_id("role", plan.wanted.email) for plan in plans if not _lowers(plan)),
+    ]
     held, decided = await run.store.parked_of(idents), await run.store.decisions(idents)
     commands = [command for ident in {**held, **decided} for command in run.store.unpark(ident)]
     return commands + await _release_teams(run, plans)
@@ -287,15 +359,21 @@ def _invites(plan: MemberPlan) -> bool:
     return any(isinstance(change, Invite) for change in plan.changes)
 
 
+def _lowers(plan: MemberPlan) -> bool:
+    return any(isinstance(change, SetRole) and change.lowers for change in plan.changes)
+
+
 async def _release_teams(run: Run, plans: list[MemberPlan]) -> list[Command]:
+    """Let go of those who do not leave a team any more: a decision about them is used up, too."""
     leaves = {plan.wanted.email: {parked_id("team", ident) for ident in plan.leave} for plan in plans}
+    held = {ident: each for ident, each in (await run.store.parked()).items() if each.emails}
+    teams = {parked_id("team", ident) for plan in plans for ident in plan.binding.teams}
+    decided = await run.store.decisions(teams | held.keys())
     commands: list[Command] = []
-    for ident, held in (await run.store.parked()).items():
-        if not held.object.startswith("t:"):
-            continue
-        stay = tuple(email for email in held.emails if ident in leaves.get(email, {ident}))
-        if not stay:
-            commands += run.store.unpark(ident)
-        elif stay != held.emails:
-            commands.append(run.store.park(replace(held, emails=stay)))
+    for ident in sorted(held.keys() | decided.keys()):
+        named = {*(held[ident].emails if ident in held else ())}
+        named |= {*(decided[ident].emails if ident in decided else ())}
+        back = {email for email in named if ident not in leaves.get(email, {ident})}
+        if back:
+            commands += _without(run, ident, held.get(ident), decided.get(ident), back)
     return commands

@@ -27,28 +27,34 @@ async def read_members(run: Run, emails: Collection[str]) -> dict[str, MemberBin
     before = await run.store.members(emails)
     doubts = await run.store.unknown(objects)
     found = await look_up(run, emails)
+    inviting = await run.store.inviting(emails)
     teams = await run.store.teams()
     commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
     after = {}
     for email, remote in found.items():
-        after[email] = _bound(before.get(email), remote)
+        after[email] = _bound(before.get(email), remote, inviting.get(email))
         commands.append(run.store.put_member(email, after[email]))
         if email in before and before[email].teams and not after[email].teams:
             commands += leave_teams(run, email, before[email], teams)
         if after[email].state is not State.INVITED:
             commands.append(("ZREM", run.store.key("pending"), email))
+        if remote:
+            commands.append(("HDEL", run.store.key("inviting"), email))
     await run.commit(commands)
     return after
 
 
-def _bound(before: MemberBinding | None, remote: RemoteMember | None) -> MemberBinding:
+def _bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None) -> MemberBinding:
     """Return what is known after a reading.
 
     Someone found whom the bridge did not invite keeps the role they have until a rule names it.
+    `inviting`: an invite of theirs had no clear end; whether they were to keep a role.
     """
     if remote is None:
         waits = before is not None and before.state is State.INVITED
         return before if waits and before else MemberBinding(State.ABSENT)
+    if before is None and inviting is not None:
+        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, ours=True, kept=inviting)
     if before is None or before.state is State.ABSENT:
         return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
     same = before.id in (None, remote.id)
@@ -61,10 +67,11 @@ async def look_for_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteT
     return await run.read(find_teams(run.client, titles))
 
 
-async def read_roster(run: Run, ident: str, wanted: Collection[str]) -> list[Command]:
+async def read_roster(run: Run, ident: str, wanted: Collection[str] | None) -> list[Command]:
     """Read who is in a team; return the commands that write it down.
 
-    Only people the directory has named are written down. Whoever is to be in it counts as given.
+    Only people the directory has named are written down. Whoever is to be in it counts as given;
+    everybody (`wanted` is None) where the bridge made it.
     """
     listed = await run.read(_listed(run, ident))
     key = run.store.roster_key(ident)
@@ -75,7 +82,7 @@ async def read_roster(run: Run, ident: str, wanted: Collection[str]) -> list[Com
         teams = dict(binding.teams)
         how = teams.pop(ident, None)
         if email in listed:
-            teams[ident] = how or (GIVEN if email in wanted else FOUND)
+            teams[ident] = how or (GIVEN if wanted is None or email in wanted else FOUND)
             commands.append(("SADD", key, email))
         else:
             commands.append(("SREM", key, email))

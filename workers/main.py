@@ -19,6 +19,7 @@ from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, read_settings
 from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store
 from bridge.store.targets import TargetStore, target_id
+from bridge.supervised import end_with_parent
 from workers.context import Worker
 from workers.converge import converge_target
 from workers.fold import fold_directory
@@ -122,6 +123,7 @@ async def run_worker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stopping.set)
     loop.add_signal_handler(signal.SIGHUP, settings.reload_secrets)
+    end_with_parent()
     alive = asyncio.create_task(keep_alive(worker))
     log.info("worker.started", worker=worker.name)
     while not worker.stopping.is_set():

@@ -17,7 +17,7 @@ from workers.look import read_members
 from workers.run import Run, leave_teams, member_object
 
 INVITES_AT_ONCE = 100  # GitBook states no limit; a refused batch is halved
-_LOOK_AGAIN_FIRST, _LOOK_AGAIN = 30_000, 3_600_000  # ms, for pending invites
+_LOOK_AGAIN_FIRST = 30_000  # ms, for pending invites
 
 
 @dataclass(slots=True)
@@ -70,17 +70,17 @@ def _must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> bo
 
 async def _before(run: Run, people: People) -> dict[str, MemberBinding]:
     """Return for people whose address is new the binding of the one they had."""
-    former = {
-        email: address
+    former = [
+        (email, address)
         for email, person in people.persons.items()
         for user in person.users
         for address in user.former
         if address != email
-    }
-    bindings = await run.store.members(set(former.values()))
+    ]
+    bindings = await run.store.members({address for _, address in former})
     return {
         email: bindings[address]
-        for email, address in former.items()
+        for email, address in former
         if address in bindings and set(bindings[address].holders) & set(people.wanted[email].holders)
     }
 
@@ -100,7 +100,7 @@ async def apply_people(run: Run, people: People) -> None:
     await run.commit(await hold.release(run, plans))
     await _remove_all(run, plans)
     lower, higher = _roles(plans)
-    for change in await hold.guard_lowering(run, lower):
+    for change in await _allowed(run, lower):
         await _set_role(run, people, change)
     await _invite_all(run, people)
     for change in higher:
@@ -121,11 +121,24 @@ def _roles(plans: list[MemberPlan]) -> tuple[list[SetRole], list[SetRole]]:
     return [each for each in changes if each.lowers], [each for each in changes if not each.lowers]
 
 
+async def _allowed(run: Run, lower: list[SetRole]) -> list[SetRole]:
+    try:
+        return await hold.guard_lowering(run, lower)
+    except TargetError as error:
+        await run.fault([member_object(change.object) for change in lower], error)
+        return []
+
+
 # removals
 
 
 async def _remove_all(run: Run, plans: list[MemberPlan]) -> None:
-    guarded = await hold.guard_removals(run, sorted(plans, key=lambda plan: plan.wanted.email))
+    leaving = sorted((p for p in plans if p.removal or p.pending), key=lambda plan: plan.wanted.email)
+    try:
+        guarded = await hold.guard_removals(run, leaving)
+    except TargetError as error:
+        await run.fault([member_object(plan.wanted.email) for plan in leaving], error)
+        return
     await run.commit(guarded.commands)
     for plan in guarded.go:
         if plan.removal:
@@ -138,7 +151,7 @@ async def _remove(run: Run, plan: MemberPlan, removal: Remove, approved: bool) -
 
     def gone(answer: Removal) -> list[Command]:
         if answer is Removal.REQUESTED:
-            return [hold.park_requested(run, plan)]
+            return hold.park_requested(run, plan)
         return _forgotten(run, email, plan.binding, teams)
 
     intent = [] if approved else hold.counted(run, "guard", email)
@@ -160,7 +173,7 @@ async def _remove_refused(run: Run, plan: MemberPlan, removal: Remove, error: Re
         await run.fault([name], fault)
         return
     if after[removal.object].state is State.KNOWN:
-        run.later[name] = run.now
+        await refused(run, name, removal.describe(), error)
         return
     await run.commit(_forgotten(run, removal.object, plan.binding, await run.store.teams()))
 
@@ -197,6 +210,7 @@ async def _invite(run: Run, batch: list[Invite]) -> list[Invite]:
     asked: list[tuple[str, Role]] = [(invite.object, invite.role) for invite in batch]
     change = batch[0].describe() if len(batch) == 1 else f"invite {len(batch)} people"
     counting = [command for each in batch for command in hold.counted(run, "invited", each.object)]
+    counting += [("HSET", run.store.key("inviting"), each.object, int(each.kept)) for each in batch]
     try:
         answer = await run.attempt(
             names,
@@ -228,17 +242,19 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
             run.known_now[email] = binding
         else:
             commands.append(("ZADD", run.store.key("pending"), run.now + _LOOK_AGAIN_FIRST, email))
-        commands.append(run.store.put_member(email, binding))
+        commands += [run.store.put_member(email, binding), ("HDEL", run.store.key("inviting"), email)]
+        commands += run.store.unpark(hold.invite_id(email))
     return commands
 
 
 async def _look_for_invited(run: Run, people: People, sent: list[Invite]) -> None:
     """Find the ids of those just invited. Who is not listed yet is looked for again later."""
-    if sent:
-        try:
-            run.known_now |= await read_members(run, [invite.object for invite in sent])
-        except TargetError as error:
-            await run.fault([member_object(invite.object) for invite in sent], error)
+    names = [member_object(invite.object) for invite in sent]
+    try:
+        run.known_now |= await read_members(run, [invite.object for invite in sent])
+    except TargetError as error:
+        await run.commit(run.store.doubt(names))
+        await run.fault(names, error)
     for email, binding in run.known_now.items():
         if email in people.plans:
             holders = people.wanted[email].holders
@@ -257,11 +273,16 @@ async def watch_pending(run: Run) -> None:
         return
     before = await run.store.members(emails)
     waiting = [email for email in emails if email in before and before[email].state is State.INVITED]
-    after = await read_members(run, waiting)
+    try:
+        after = await read_members(run, waiting)
+    except TargetError as error:
+        await run.commit([("ZADD", key, run.now + _LOOK_AGAIN_FIRST, email) for email in emails])
+        await run.fault([], error)
+        return
     commands: list[Command] = []
     for email in emails:
         if email in after and after[email].state is State.INVITED:
-            commands.append(("ZADD", key, run.now + _LOOK_AGAIN, email))
+            commands.append(("ZADD", key, run.now + hold.LOOK_AGAIN, email))
         else:
             commands.append(("ZREM", key, email))
             commands += run.store.mark([member_object(email)], run.now)

@@ -1,8 +1,10 @@
 """One convergence of one target: what its parts share, and how they call the target."""
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -42,7 +44,7 @@ class Run:
     done, and when to look again (unix ms); `buried`: objects given up in this step; `held_back`: objects
     that a call of an earlier worker may still change, and until when; `refused`: refusals since the
     last success; `known_now`: people whose invite or reading in this step has made them known;
-    `retried`: objects looked at once more after a 404 or 409.
+    `retried`: objects looked at once more after a 404 or 409; `ends`: of its slice, by the monotonic clock.
     """
 
     worker: Worker
@@ -62,10 +64,15 @@ class Run:
     retried: set[str] = field(default_factory=set)
     limited_until: float = 0.0
     failures: int = 0
+    downs: int = 0
+    ends: float = math.inf
     last_call: Call | None = None
 
     def __post_init__(self) -> None:
         """Let the client ask for the lease before each call, and tell us of each."""
+        self.failures, self.downs = self.state.failures, self.state.downs
+        if self.state.state == "rate_limited":
+            self.limited_until = self.state.resumes_at
         self.client.before_call = self.lease.check
         self.client.after_call = self._called
 
@@ -80,6 +87,11 @@ class Run:
     def now(self) -> int:
         """Return the time in unix milliseconds."""
         return self.worker.clock()
+
+    @property
+    def over(self) -> bool:
+        """True when no further call may begin: the slice has ended, or the process is to end."""
+        return self.worker.stopping.is_set() or time.monotonic() >= self.ends
 
     @property
     def dry(self) -> bool:
@@ -109,21 +121,33 @@ class Run:
         to be looked at again is in `later` then. Raises RefusedError (the intent has ended),
         TargetDownError or LeaseLostError.
         """
+        if self.over:
+            self.later.update(dict.fromkeys(objects, self.now))
+            return None
         intent = Intent(change, self.lease.fence, self.now, self.worker.name)
         await self.commit([*self.store.intend(objects, intent), *with_intent])
-        names = {(self.store.id, each) for each in objects}
-        self.worker.calling |= names
         try:
-            result = await asyncio.shield(asyncio.ensure_future(call()))
+            result = await asyncio.shield(self._begin(objects, call))
         except TargetError as error:
             await self._failed(objects, change, error)
             return None
-        finally:
-            self.worker.calling -= names
-        tried = ("HDEL", self.store.key("waiting"), *objects)
-        await self._settle(objects, [*done(result), tried, *self._records(objects, change, "done")])
-        self.failures, self.refused = 0, []
+        await self._settle(
+            objects, [*done(result), *self._well(objects), *self._records(objects, change, "done")]
+        )
+        self.failures, self.downs, self.refused = 0, 0, []
         return result
+
+    def _begin(self, objects: Sequence[str], call: Callable[[], Awaitable[R]]) -> asyncio.Future[R]:
+        """Begin a call; what it is about counts as under way until it ends, even if nobody waits for it."""
+        names = {(self.store.id, each) for each in objects}
+        self.worker.calling |= names
+        task = asyncio.ensure_future(call())
+        task.add_done_callback(lambda _: self.worker.calling.difference_update(names))
+        return task
+
+    def _well(self, objects: Sequence[str]) -> list[Command]:
+        alive = [each for each in objects if each not in self.buried]
+        return [("HDEL", self.store.key(what), *alive) for what in ("waiting", "dead") if alive]
 
     async def _settle(self, objects: Sequence[str], commands: Iterable[Command]) -> None:
         """Write a call's end; if somebody else works here now, only let them know of the doubt."""
@@ -150,28 +174,29 @@ class Run:
         """
         if isinstance(error, RateLimitedError):
             self.limited_until = max(self.limited_until, error.until)
-            self.later.update(dict.fromkeys(objects, int(error.until * 1000)))
+            self.later.update(dict.fromkeys(objects, math.ceil(error.until * 1000)))
             return
         if isinstance(error, CredentialsRejectedError):
             await self.down("credentials_rejected", error.message)
         self.failures += 1
-        await self._back_off(list(objects), error.message)
+        await self.back_off(list(objects), error.message)
         if self.failures >= FAILURES_IN_A_ROW:
             await self.down("unavailable", error.message)
 
-    async def _back_off(self, objects: list[str], reason: str) -> None:
+    async def back_off(self, objects: Collection[str], reason: str, refused: bool = False) -> None:
+        """Look at objects again later, the longer the more often it was."""
         for each in objects:
             before = self.waits.get(each, Waiting(0, self.now))
-            self.waits[each] = replace(before, attempts=before.attempts + 1, reason=reason)
+            self.waits[each] = replace(before, attempts=before.attempts + 1, reason=reason, refused=refused)
             span = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** min(before.attempts, 16))
             self.later[each] = self.now + int(span * random.uniform(0.5, 1) * 1000)  # noqa: S311 - jitter
         await self.commit([self.store.wait(each, self.waits[each]) for each in objects])
 
     async def down(self, state: str, reason: str) -> None:
         """Stop until a probe finds the target well. Raises TargetDownError."""
-        failures = self.state.failures + 1 if self.state.state == state else 1
-        resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(failures - 1, 4))
-        self.state = TargetState(state, reason, resumes_at, failures)
+        self.downs += 1
+        resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(self.downs - 1, 4))
+        self.state = TargetState(state, reason, resumes_at, downs=self.downs)
         await self.commit([self.store.put_state(self.state)])
         self.worker.log.warning("target.down", target=self.target.name, state=state, reason=reason)
         raise TargetDownError(reason)
@@ -190,12 +215,19 @@ class Run:
             await self._unbury(reason)
 
     async def _unbury(self, reason: str) -> None:
-        """So many refusals without a success are the target's fault: keep the objects as work."""
+        """So many refusals without a success are the target's fault: keep the objects as work.
+
+        They back off, so that others come before them when the target is asked again.
+        """
         names = [held.object for held in self.refused]
         self.refused = []
         self.buried -= set(names)
-        self.later.update(dict.fromkeys(names, self.now))
-        await self.commit([command for name in names for command in self.store.revive(name)])
+        await self.back_off(names, reason, refused=True)
+        work = self.store.key("work")
+        await self.commit([
+            *(("HDEL", self.store.key("dead"), name) for name in names),
+            *(("ZADD", work, "XX", self.later[name], name) for name in names),
+        ])  # fmt: skip
         await self.down("unavailable", f"{len(names)} objects refused in a row: {reason}")
 
     def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.plan.changes import CreateTeam, DeleteTeam, RenameTeam, UpdateTeamMembers
+from bridge.plan.guard import parked_id
 from bridge.plan.members import GIVEN, MemberPlan, State
+from bridge.plan.people import GroupView
 from bridge.plan.teams import TeamBinding, moved_titles, title_problem, titles_of
 from bridge.store.mirror import Command, directory_name, split_ref
-from bridge.store.targets import Held, Work
+from bridge.store.targets import Work
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
 from workers.look import bound_to, look_for_teams, read_members, read_roster
@@ -17,6 +19,7 @@ from workers.people import People, refused
 from workers.run import Run, member_object, team_object
 
 _CLOCK_SLACK = 5_000  # ms a target's clock may be off when telling whose team a new one is
+_SURELY = 4  # so many refused, and nobody taken: it is the team, not its people
 
 
 # which titles groups map to
@@ -78,14 +81,23 @@ class Moves:
 async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
     """Rename first, then fill and empty, then delete what nobody needs."""
     teams = await run.store.teams()
-    for work in works:
-        await _rename(run, teams, work.object[2:])
+    titles = [work.object[2:] for work in works]
+    needed = [title for title in titles if title not in teams or teams[title].groups]
+    await run.commit(await hold.release_deletions(run, needed))
+    for title in titles:
+        await _rename(run, people, teams, title)
     moves = _moves(run, people.plans.values(), teams)
     await _bind_all(run, people, teams, [title for title, move in moves.items() if move.join])
     for title in sorted(moves):
         await _move(run, people, teams, title, moves[title])
-    for work in works:
-        await _delete(run, teams, work.object[2:])
+    for title in titles:
+        await _delete(run, people, teams, title)
+
+
+def _problem(teams: dict[str, TeamBinding], title: str) -> str | None:
+    """Return why a team cannot have this title, with the rule to add for one of its groups."""
+    refs = teams.get(title, TeamBinding()).groups
+    return title_problem(title, GroupView(refs[0], split_ref(refs[0])[1], None) if refs else None)
 
 
 def _moves(run: Run, plans: Iterable[MemberPlan], teams: dict[str, TeamBinding]) -> dict[str, Moves]:
@@ -97,7 +109,7 @@ def _moves(run: Run, plans: Iterable[MemberPlan], teams: dict[str, TeamBinding])
             continue
         for title in plan.join:
             moves[title].join.append(email)
-        for ident in plan.leave:
+        for ident in plan.leave & by_id.keys():
             moves[by_id[ident]].leave.append(email)
     return moves
 
@@ -125,14 +137,15 @@ async def _adopt(
     run: Run, people: People, teams: dict[str, TeamBinding], title: str, remote: RemoteTeam
 ) -> None:
     """Bind a team that is there already. A team that another title holds is not taken from it."""
-    if bound_to(teams, remote.id) not in (None, title):
-        run.later.update(dict.fromkeys(_waiting_for(people, [title]), run.now + 1000))
+    other = bound_to(teams, remote.id)
+    if other not in (None, title):
+        await run.back_off(_waiting_for(people, [title]), f"the team {title} is to become {other} first")
         return
     team = teams.get(title, TeamBinding())
     ours = bool(team.creating) and _created_ms(remote) >= team.creating - _CLOCK_SLACK
     teams[title] = replace(team, id=remote.id, title=remote.title, made=ours, creating=0)
     wanted = {email for email, plan in people.plans.items() if title in plan.join}
-    roster = await read_roster(run, remote.id, wanted)
+    roster = await read_roster(run, remote.id, None if ours else wanted)
     await run.commit([run.store.put_team(title, teams[title]), *roster])
     await _refresh_bindings(run, people)
 
@@ -163,31 +176,38 @@ async def _refresh_bindings(run: Run, people: People) -> None:
 
 async def _move(run: Run, people: People, teams: dict[str, TeamBinding], title: str, move: Moves) -> None:
     """Make one team's members right, in one call."""
-    team = teams.get(title, TeamBinding())
-    if problem := title_problem(title):
-        await run.bury(team_object(title), f"create team {title}", problem, asked=False)
-        return
+    team, name = teams.get(title, TeamBinding()), team_object(title)
     ready = [email for email in move.join if member_object(email) not in run.later]
+    if name in run.held_back:  # a call of an earlier worker may still make it
+        run.later.update(dict.fromkeys(map(member_object, ready), run.held_back[name]))
+        return
     if not team.id:
-        if ready:
+        if problem := _problem(teams, title):
+            await run.bury(name, f"create team {title}", problem, asked=False)
+        elif ready:
             await _create(run, people, teams, title, ready)
         return
     plans = people.plans
     add = tuple(e for e in ready if plans[e].binding.teams.get(team.id) != GIVEN)
     inside = [e for e in move.leave if team.id in plans[e].binding.teams]
-    remove = tuple(sorted(await hold.guard_team(run, title, team.id, inside))) if inside else ()
+    allowed = await hold.guard_team(run, title, team.id, inside) if inside else hold.Leaving(set(), set())
+    remove = tuple(sorted(allowed.free | allowed.approved))
     if add or remove:
         change = UpdateTeamMembers(title, "", team.id, add, remove)
-        await _update(run, people, teams, change)
+        await _update(run, people, teams, change, allowed.free)
+
+
+# making a team
 
 
 async def _create(
     run: Run, people: People, teams: dict[str, TeamBinding], title: str, emails: Sequence[str]
 ) -> None:
+    """Make a team with its first members; where they are refused, without: each is tried alone then."""
     change = CreateTeam(title, "", tuple(emails))
+    name, names = team_object(title), [member_object(email) for email in emails]
     team = replace(teams.get(title, TeamBinding()), creating=run.now)
     ids = [people.plans[email].binding.id or "" for email in emails]
-    names = [team_object(title), *(member_object(email) for email in emails)]
 
     def created(remote: RemoteTeam) -> list[Command]:
         teams[title] = replace(team, id=remote.id, title=remote.title, made=True, creating=0)
@@ -195,65 +215,119 @@ async def _create(
 
     try:
         await run.attempt(
-            names, change.describe(), lambda: run.client.create_team(title, ids), created,
+            [name, *names], change.describe(), lambda: run.client.create_team(title, ids), created,
             [run.store.put_team(title, team)],
         )  # fmt: skip
     except RefusedError as error:
-        await _team_refused(run, people, title, change.describe(), emails, error)
+        if not emails:
+            await refused(run, name, change.describe(), error)
+        elif error.status == 404 and not set(names) <= run.retried:
+            await _read_again(run, emails)
+        else:
+            await _create(run, people, teams, title, ())
+            if name in run.later or teams.get(title, TeamBinding()).id:
+                run.later.update(dict.fromkeys(names, run.later.get(name, run.now)))
 
 
-async def _update(run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers) -> None:
-    everyone = (*change.add, *change.remove)
+# changing who is in it
+
+
+async def _update(
+    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str]
+) -> None:
+    """Change a team's members; `counted`: those who leave and count as losses."""
+    emails = (*change.add, *change.remove)
+    try:
+        await _send(run, people, teams, change, counted)
+    except RefusedError as error:
+        if error.status == 404 and not {member_object(email) for email in emails} <= run.retried:
+            await _gone(run, people, teams, change)
+            return
+        culprits = await _halve(run, people, teams, change, counted, error)
+        whole = 1 < len(emails) == len(culprits)
+        names = [team_object(change.object)] if whole else [member_object(email) for email in culprits]
+        for name in names:
+            await refused(run, name, change.describe(), error)
+        if whole and names[0] in run.later:
+            run.later.update(dict.fromkeys(map(member_object, emails), run.later[names[0]]))
+
+
+async def _send(
+    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str]
+) -> None:
     add = [people.plans[email].binding.id or "" for email in change.add]
     remove = [people.plans[email].binding.id or "" for email in change.remove]
-    names = [team_object(change.object), *(member_object(email) for email in everyone)]
+    names = [team_object(change.object), *(member_object(email) for email in (*change.add, *change.remove))]
+    settled = await hold.team_left(run, change.id, change.remove) if change.remove else []
 
     def updated(_: object) -> list[Command]:
-        commands = _joined(run, people, change.id, change.add) + _left(run, people, change)
+        commands = _joined(run, people, change.id, change.add) + _left(run, people, change) + settled
         empty = not teams[change.object].groups
         return commands + (run.store.mark([team_object(change.object)], run.now) if empty else [])
 
-    losses = [c for email in change.remove for c in hold.counted(run, f"losses:{change.id}", email)]
-    try:
-        await run.attempt(
-            names, change.describe(),
-            lambda: run.client.update_team(change.id, add, remove), updated, losses,
-        )  # fmt: skip
-    except RefusedError as error:
-        if error.status == 404:
-            await _gone(run, people, teams, change)
-        else:
-            await _team_refused(run, people, change.object, change.describe(), everyone, error)
+    leaving = [email for email in change.remove if email in counted]
+    losses = [command for email in leaving for command in hold.counted(run, f"losses:{change.id}", email)]
+    await run.attempt(
+        names, change.describe(), lambda: run.client.update_team(change.id, add, remove), updated, losses
+    )
 
 
-async def _team_refused(
-    run: Run, people: People, title: str, change: str, emails: Sequence[str], error: RefusedError
-) -> None:
-    if error.status == 404:  # somebody in it has left the organisation: read them again
-        await _read_again(run, people, emails)
-        return
-    await refused(run, team_object(title), change, error)
-    if team_object(title) in run.later:
-        run.later.update({member_object(email): run.later[team_object(title)] for email in emails})
+async def _halve(
+    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str],
+    error: RefusedError,
+) -> list[str]:  # fmt: skip
+    """Halve a call that is refused until the culprits stand alone; return them.
+
+    When the first half has nobody in it who is taken, it is the team, and everybody is returned.
+    """
+    emails = (*change.add, *change.remove)
+    if len(emails) == 1:
+        return list(emails)
+    middle = len(emails) // 2
+    culprits: list[str] = []
+    for half in (emails[:middle], emails[middle:]):
+        part = replace(
+            change,
+            add=tuple(email for email in change.add if email in half),
+            remove=tuple(email for email in change.remove if email in half),
+        )
+        try:
+            await _send(run, people, teams, part, counted)
+        except RefusedError as again:
+            culprits += await _halve(run, people, teams, part, counted, again)
+        if len(culprits) == len(half) >= _SURELY:
+            return list(emails)
+    return culprits
 
 
 async def _gone(run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers) -> None:
     """A 404 names nobody: either the team is gone, or someone in the call is no member any more."""
-    names = [member_object(email) for email in (*change.add, *change.remove)]
+    name, emails = team_object(change.object), (*change.add, *change.remove)
+    names = [member_object(email) for email in emails]
     try:
         await run.client.team(change.id)
     except RefusedError as error:
         if error.status == 404:
-            await _forget_team(run, teams, change.object)
-        run.later.update(dict.fromkeys(names, run.now))
-        return
+            await _forget_team(run, people, teams, change.object)
+            await _once_more(run, name, names)
+        else:
+            await refused(run, name, change.describe(), error)
     except TargetError as error:
         await run.fault(names, error)
+    else:
+        await _read_again(run, emails)
+
+
+async def _once_more(run: Run, name: str, names: Sequence[str]) -> None:
+    """Plan again at once; a team that vanishes again and again is left alone for longer and longer."""
+    if name in run.retried:
+        await run.back_off(names, "the team was not there again")
         return
-    await _read_again(run, people, (*change.add, *change.remove))
+    run.retried.add(name)
+    run.later.update(dict.fromkeys(names, run.now))
 
 
-async def _read_again(run: Run, people: People, emails: Sequence[str]) -> None:
+async def _read_again(run: Run, emails: Sequence[str]) -> None:
     """Read people again: who is missing is forgotten, and the next plan invites them or leaves them out."""
     names = [member_object(email) for email in emails]
     try:
@@ -261,16 +335,11 @@ async def _read_again(run: Run, people: People, emails: Sequence[str]) -> None:
     except TargetError as error:
         await run.fault(names, error)
         return
-    if all(name in run.retried for name in names):
-        await refused(
-            run, names[0], "team membership", RefusedError(422, "GitBook refuses the members of a team")
-        )
-        return
     run.retried |= set(names)
     run.later.update(dict.fromkeys(names, run.now))
 
 
-async def _forget_team(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
+async def _forget_team(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
     """A bound team has vanished: it is looked for, or made, again when somebody needs it."""
     team = teams[title]
     teams[title] = replace(team, id=None, title=None, made=False)
@@ -283,6 +352,7 @@ async def _forget_team(run: Run, teams: dict[str, TeamBinding], title: str) -> N
         commands.append(run.store.put_member(email, replace(binding, teams=left)))
     commands += run.store.mark([member_object(email) for email in emails], run.now)
     await run.commit(commands)
+    await _refresh_bindings(run, people)
 
 
 def _joined(run: Run, people: People, ident: str, emails: Iterable[str]) -> list[Command]:
@@ -311,16 +381,18 @@ def _left(run: Run, people: People, change: UpdateTeamMembers) -> list[Command]:
 # names and ends
 
 
-async def _rename(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
+async def _rename(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
     """Give a team the title its group has now, unless another team has it: then that one is used."""
-    team = teams.get(title)
-    if team is None or not team.id or not team.groups or (team.title or "").strip() == title:
+    team, name = teams.get(title), team_object(title)
+    if team is None or not team.groups:
         return
-    name, ident = team_object(title), team.id
+    if problem := _problem(teams, title):
+        await run.bury(name, f"team {title}", problem, asked=False)
+        return
+    if not team.id or (team.title or "").strip() == title:
+        return
+    ident = team.id
     change = RenameTeam(title, "", ident, team.title or "")
-    if problem := title_problem(title):
-        await run.bury(name, change.describe(), problem, asked=False)
-        return
     try:
         other = (await look_for_teams(run, [title])).get(title)
     except TargetError as error:
@@ -338,7 +410,7 @@ async def _rename(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
         await run.attempt([name], change.describe(), lambda: run.client.rename_team(ident, title), renamed)
     except RefusedError as error:
         if error.status == 404:
-            await _forget_team(run, teams, title)
+            await _forget_team(run, people, teams, title)
         else:
             await refused(run, name, change.describe(), error)
 
@@ -354,36 +426,47 @@ async def _use_other(run: Run, teams: dict[str, TeamBinding], title: str) -> Non
     await run.commit([run.store.put_team(title, teams[title]), run.store.put_team(old, teams[old]), *marks])
 
 
-async def _delete(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
+async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
     """Delete a team that the bridge made, that no group maps to, that is empty and has no spaces."""
     team, name = teams.get(title), team_object(title)
-    if team is None or team.groups:
+    if team is None or team.groups or name in run.later:
         return
     if not team.id:
-        await run.commit([run.store.put_team(title, None)])
+        await _find_unneeded(run, people, teams, title)
         return
     if not team.made or await run.worker.store.call("SCARD", run.store.roster_key(team.id)):
         return
     ident, change = team.id, DeleteTeam(title, "", team.id)
     try:
         remote = await run.client.team(ident)
-        if remote.members or remote.spaces or await _held(run, change):
+        if remote.members or remote.spaces:
             return
+        counting = await hold.guard_deletion(run, title, change.describe())
+        if counting is None:
+            return
+        ended = [run.store.put_team(title, None), *run.store.unpark(parked_id("delete", name))]
         await run.attempt(
-            [name], change.describe(), lambda: run.client.delete_team(ident),
-            lambda _: [run.store.put_team(title, None)], hold.counted(run, "guard", name),
-        )  # fmt: skip
+            [name], change.describe(), lambda: run.client.delete_team(ident), lambda _: ended, counting
+        )
     except RefusedError as error:
         if error.status == 404:
-            await _forget_team(run, teams, title)
+            await _forget_team(run, people, teams, title)
         else:
             await refused(run, name, change.describe(), error)
     except TargetError as error:
         await run.fault([name], error)
 
 
-async def _held(run: Run, change: DeleteTeam) -> bool:
-    """Tell whether the guard holds the deletion of a team."""
-    return await hold.guard_deletion(
-        run, Held("", team_object(change.object), change.describe(), "", run.now)
-    )
+async def _find_unneeded(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
+    """A team nobody needs is forgotten; one that an unclear call may have made is looked for first."""
+    if teams[title].creating:
+        try:
+            remote = (await look_for_teams(run, [title])).get(title)
+            if remote and bound_to(teams, remote.id) is None:
+                await _adopt(run, people, teams, title, remote)
+                await run.commit(run.store.mark([team_object(title)], run.now))
+                return
+        except TargetError as error:
+            await run.fault([team_object(title)], error)
+            return
+    await run.commit([run.store.put_team(title, None)])

@@ -1,5 +1,276 @@
-"""Being written."""
+"""`bridge check`: is everything in place? It reads everywhere and changes nothing."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import typer
+from rich.text import Text
+
+from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, out, print_json
+from bridge.embedded import _binary
+from bridge.logs import mask_email, mask_secrets
+from bridge.settings import (
+    RedisSettings,
+    Settings,
+    SettingsError,
+    SourceSettings,
+    TargetSettings,
+    inline_secrets,
+    read_settings,
+)
+from bridge.store.journal import Journal
+from bridge.store.redis import STORE_ERRORS, Store, open_store
+from bridge.targets.base import (
+    CredentialsRejectedError,
+    RateLimitedError,
+    RefusedError,
+    RemoteOrganization,
+    RemoteUser,
+    TargetError,
+)
+from bridge.targets.gitbook import GitBook, clock_skew
+
+_SECONDS = 5.0  # for one answer
+_SKEW_MOST = 2.0  # seconds
+_SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+_UNSAFE = {
+    "appendonly": "a restart of Redis loses events that were accepted",
+    "appendfsync": "a crash of its machine loses the last events that were accepted",
+    "maxmemory-policy": "a full Redis throws events away",
+}
+_LOOKS = ("token", "organization", "rights", "members", "teams")  # in this order
 
 
-def check() -> None:
-    """Being written."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the answer. `warning`: it works, but somebody should know."""
+
+    name: str
+    ok: bool
+    detail: str
+    warning: bool = False
+
+
+def good(name: str, detail: str) -> Finding:
+    """Return what is as it should be."""
+    return Finding(name, True, detail)
+
+
+def warn(name: str, detail: str) -> Finding:
+    """Return what works, but might surprise."""
+    return Finding(name, True, detail, warning=True)
+
+
+def bad(name: str, detail: str) -> Finding:
+    """Return what must be put right."""
+    return Finding(name, False, detail)
+
+
+def check(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+    """Check the configuration, Redis, every target and the rights of its token."""
+    try:
+        settings = read_settings(config)
+    except SettingsError as error:
+        fail(str(error), 2)
+    findings = asyncio.run(examine(settings, config))
+    failed = sum(not each.ok for each in findings)
+    if json:
+        print_json([asdict(each) for each in findings])
+    else:
+        _print(findings, failed)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _print(findings: list[Finding], failed: int) -> None:
+    width = max(len(each.name) for each in findings)
+    for each in findings:
+        mark, style = ("!", "yellow") if each.warning else ("✓", "green") if each.ok else ("✗", "red")
+        out.print(Text(mark, style), Text(f"{each.name:<{width}}  {each.detail}"), soft_wrap=True)
+    end = f"{failed} of {len(findings)} checks failed." if failed else "All is in place."
+    out.print(Text(end, "red" if failed else "green"))
+
+
+async def examine(settings: Settings, path: Path) -> list[Finding]:
+    """Return what was found, in the order of the file."""
+    reached = await asyncio.gather(
+        _reach_redis(settings.redis),
+        *(_reach_target(target, settings.logs.personal_data) for target in settings.targets),
+    )
+    redis, targets = reached[0], reached[1:]
+    sources = (_source(source, settings) for source in settings.sources)
+    return [*_config(settings, path), *redis, *sources, *(each for target in targets for each in target)]
+
+
+def _config(settings: Settings, path: Path) -> Iterable[Finding]:
+    sources, targets = len(settings.sources), len(settings.targets)
+    yield good("config", f"{path}: {sources} source(s), {targets} target(s)")
+    if not sources:
+        yield warn("sources", "there is none: nobody can send events")
+    if not targets:
+        yield warn("targets", "there is none: events are stored, and that is all")
+    for key in inline_secrets(settings):
+        yield warn("secrets", f"{key}: stands in the file itself: better write env:NAME or file:PATH")
+
+
+def _source(source: SourceSettings, settings: Settings) -> Finding:
+    how = f"{source.kind} ({source.auth})" if source.kind == "okta-workflows" else source.kind
+    place = f"http://{settings.receiver.host}:{settings.receiver.port}/webhooks/{source.name}"
+    name = f"source.{source.name}"
+    if settings.targets and not settings.targets_of(source.directory_name):
+        return warn(name, f"{how}, POST {place}: no target listens to it (targets = [])")
+    return good(name, f"{how}, POST {place}")
+
+
+# Redis
+
+
+async def _reach_redis(redis: RedisSettings) -> list[Finding]:
+    store = open_store(redis, _SECONDS)
+    try:
+        return await _look_at_redis(redis, store)
+    finally:
+        await store.close()
+
+
+async def _look_at_redis(redis: RedisSettings, store: Store) -> list[Finding]:
+    embedded = redis.url == "embedded"
+    place = f"embedded, in {redis.data_dir}" if embedded else mask_secrets(redis.url)
+    try:
+        await store.call("PING")
+    except STORE_ERRORS as error:
+        if embedded:
+            return [_not_started(redis)]
+        return [bad("redis", f"{place}: {_said(error)}: is it up, and is redis.url right?")]
+    if reason := await Journal(store).not_ready():
+        return [bad("redis", f"{place}: {mask_secrets(reason)}")]
+    return [good("redis", f"{place}: it answers and stores"), await _durability(store)]
+
+
+def _said(error: Exception) -> str:
+    return mask_secrets(str(error)) or type(error).__name__
+
+
+def _not_started(redis: RedisSettings) -> Finding:
+    """The embedded Valkey lives only while `bridge run` does; could it be started?"""
+    if problem := _cannot_start(redis):
+        return bad("redis", f"embedded, not running, and cannot be started: {problem}")
+    return good("redis", f"embedded, not running: `bridge run` starts it; its data goes to {redis.data_dir}")
+
+
+def _cannot_start(redis: RedisSettings) -> str | None:
+    try:
+        binary = _binary()
+    except Exception as error:  # whatever stands in the way is told
+        return str(error)
+    if not os.access(binary, os.X_OK):
+        return f"{binary} cannot be executed"
+    there = next(folder for folder in (redis.data_dir, *redis.data_dir.parents) if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        return f"{there} is no folder this user can write to: set another redis.data_dir"
+    return None
+
+
+async def _durability(store: Store) -> Finding:
+    """Tell whether Redis keeps what it is given."""
+    answers = await store.calls([("CONFIG", "GET", name) for name in _SAFE], one_by_one=True)
+    told = {row[0]: row[1] for row in answers if isinstance(row, list) and len(row) == 2}
+    if set(told) != set(_SAFE):
+        wanted = ", ".join(f"{name} {value}" for name, value in _SAFE.items())
+        return warn("redis.durability", f"it does not tell its settings: make sure of {wanted}")
+    risks = [
+        f"{name} is {told[name]}: {_UNSAFE[name]} (set it to {value})"
+        for name, value in _SAFE.items()
+        if told[name] != value and not (name == "appendfsync" and told["appendonly"] == "no")
+    ]
+    if risks:
+        return warn("redis.durability", "; ".join(risks))
+    return good("redis.durability", "what it has accepted is on disk; nothing is evicted")
+
+
+# targets
+
+
+async def _reach_target(target: TargetSettings, personal_data: bool) -> list[Finding]:
+    skews: list[float] = []
+
+    async def note_time(answer: httpx.Response) -> None:
+        skew = clock_skew(answer.headers, time.time())
+        skews.extend([] if skew is None else [skew])
+
+    findings = []
+    wire = httpx.AsyncClient(timeout=_SECONDS, trust_env=False, event_hooks={"response": [note_time]})
+    client = GitBook(target.api_url, target.organization, target.token, _SECONDS, wire)
+    try:
+        async for each in _look_at_target(target, client, personal_data):
+            findings.append(each)  # noqa: PERF401 - what was found before a fault counts
+    except TargetError as error:
+        findings.append(_fault(target, f"target.{target.name}.{_LOOKS[len(findings)]}", error))
+    finally:
+        await client.close()
+    return findings + _clock(target, skews)
+
+
+async def _look_at_target(
+    target: TargetSettings, client: GitBook, personal_data: bool
+) -> AsyncIterator[Finding]:
+    """Yield one finding for each of _LOOKS. Raises TargetError at the first that fails."""
+    name = f"target.{target.name}"
+    user = await client.user()
+    yield good(f"{name}.token", f"{target.api_url} takes it; it is the token of {_who(user, personal_data)}")
+    organization = await client.organization()
+    mode = "dry-run: nothing is written" if target.mode == "dry-run" else "apply: changes are made"
+    yield good(f"{name}.organization", f"{target.organization}: {organization.title} ({mode})")
+    yield _rights(f"{name}.rights", organization)
+    await client.ping()
+    yield good(f"{name}.members", "can be listed")
+    await client.teams()
+    yield good(f"{name}.teams", "can be listed")
+
+
+def _who(user: RemoteUser, personal_data: bool) -> str:
+    if user.email is None:
+        return f"user {user.id}"
+    return user.email if personal_data else mask_email(user.email)
+
+
+def _rights(name: str, organization: RemoteOrganization) -> Finding:
+    if organization.admin:
+        return good(name, "its owner is an admin of the organisation")
+    return warn(
+        name,
+        "its owner is no admin of the organisation: removals would only be requests (202) that an admin "
+        "has to confirm, and invites may be refused: use an admin's token",
+    )
+
+
+def _fault(target: TargetSettings, name: str, error: TargetError) -> Finding:
+    if isinstance(error, RateLimitedError):
+        return warn(name, f"{error.message}: check again in a minute")
+    if isinstance(error, CredentialsRejectedError):
+        place = "targets.token" if target.token.is_inline else target.token.reference
+        return bad(name, f"{error.message}: put a valid one into {place}")
+    if isinstance(error, RefusedError):
+        return bad(
+            name,
+            f"{error.message} ({error.status}): is targets.organization = {target.organization!r} right, "
+            "and does the token's owner belong to it?",
+        )
+    return bad(name, f"{target.api_url}: {error.message}: is targets.api_url right, and can it be reached?")
+
+
+def _clock(target: TargetSettings, skews: list[float]) -> list[Finding]:
+    skew = min(skews, key=abs, default=0.0)  # a slow answer only makes it look worse
+    if abs(skew) <= _SKEW_MOST:
+        return []
+    side = "ahead of" if skew > 0 else "behind"
+    return [
+        warn(
+            f"target.{target.name}.clock",
+            f"its clock is {abs(skew):.0f} s {side} this machine's: check the time here (NTP)",
+        )
+    ]

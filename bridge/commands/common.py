@@ -1,7 +1,6 @@
 """What all commands share: the configuration option, JSON, and how they end."""
 
 import asyncio
-import os
 from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bridge.serving import SUPERVISED
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
 from bridge.store.redis import STORE_ERRORS
+from bridge.supervised import is_supervised
 
 T = TypeVar("T")
 Config = Annotated[
@@ -40,7 +39,7 @@ def load(path: Path) -> Settings:
         settings = read_settings(path)
     except SettingsError as error:
         fail(str(error), 2)
-    for key in () if os.environ.get(SUPERVISED) else inline_secrets(settings):
+    for key in () if is_supervised() else inline_secrets(settings):
         message = f"{key}: a secret stands in the file itself: better write env:NAME or file:PATH"
         err.print(message, style="yellow", markup=False, soft_wrap=True)
     return settings

@@ -81,7 +81,7 @@ class Answers:
         return f"http://127.0.0.1:8080/webhooks/{self.name}"
 
 
-def init(
+def init(  # noqa: PLR0917 - a command's options are its arguments
     config: Config = DEFAULT_CONFIG,
     sender: Annotated[Sender | None, typer.Option(help="Who sends the events.")] = None,
     auth: Annotated[Auth | None, typer.Option(help="How Okta Workflows proves itself.")] = None,
@@ -154,7 +154,7 @@ def _several(given: list[str] | None, question: str, ask: bool) -> tuple[str, ..
 def _later(given: str | None, ask: bool) -> str:
     if given is not None or not ask:
         return (given or "").strip()
-    return str(typer.prompt(_TOKEN, default="", show_default=False, hide_input=True)).strip()
+    return str(typer.prompt(_TOKEN, default="", show_default=False, hide_input=sys.stdin.isatty())).strip()
 
 
 # writing
@@ -230,60 +230,66 @@ def render(answers: Answers) -> str:
     token = answers.token if answers.token_file is None else f"file:{folder}/gitbook"
     auth = "" if answers.sender == "jackson" else f"auth = {_toml(answers.auth)}\n"
     auth += f"header = {_toml(_HEADER)}\n" if answers.proof == "header" else ""
-    return f"""\
+    return _aligned(f"""\
 # Directory Bridge, as `bridge init` wrote it. Relative paths are relative to this file.
 # `bridge check -c {answers.path.name}` says whether everything is in place.
 
 [redis]
-url = {_toml(answers.redis_url)}  # "embedded": a Valkey that `bridge run` starts; or redis://host:6379/0
-data_dir = "./data"               # embedded only: what was accepted is kept here, on disk
+url = {_toml(answers.redis_url)}\t# "embedded": a Valkey that `bridge run` starts; or redis://host:6379/0
+data_dir = "./data"\t# embedded only: what was accepted is kept here, on disk
 
 [receiver]
-host = "127.0.0.1"                # senders outside need https: put a proxy or a tunnel in front
+host = "127.0.0.1"\t# senders outside need https: put a proxy or a tunnel in front
 port = 8080
 
-# [operators]                     # when set, /console and /metrics answer only here
+# [operators]\t# when set, /console and /metrics answer only here
 # host = "127.0.0.1"
 # port = 8081
 
 [logs]
-level = "info"                    # debug | info | warning | error
-personal_data = false             # true: whole e-mail addresses in the logs
+level = "info"\t# debug | info | warning | error
+personal_data = false\t# true: whole e-mail addresses in the logs
 
-[[sources]]                       # who sends events: POST /webhooks/{answers.name}
+[[sources]]\t# who sends events: POST /webhooks/{answers.name}
 name = {_toml(answers.name)}
 kind = {_toml(answers.sender)}
-{auth}secrets = [{_toml(f"file:{folder}/{answers.name}")}]  # any of them verifies; two while one is being changed
+{auth}secrets = [{_toml(f"file:{folder}/{answers.name}")}]\t# any of them verifies
 
-[[targets]]                       # where people become members
+[[targets]]\t# where people become members
 name = "docs"
 kind = "gitbook"
 api_url = {_toml(answers.api_url)}
 organization = {_toml(answers.organization)}
-token = {_toml(token)}  # a personal token of an organisation admin
-mode = "dry-run"                  # plans only; "apply" once `bridge plan` shows what you want
-sso = true                        # invite as SSO users
-default_role = "read"             # admin create edit review comment read, or "guest"
+token = {_toml(token)}\t# a personal token of an organisation admin
+mode = "dry-run"\t# plans only; "apply" once `bridge plan` shows what you want
+sso = true\t# invite as SSO users
+default_role = "read"\t# admin create edit review comment read, or "guest"
 
-[targets.members]                 # who gets in at all: each member is a paid seat
-groups = {_toml_list(answers.groups)}  # empty: everyone the directory names
-domains = {_toml_list(answers.domains)}  # empty: any
-exclude = []                      # such as ["svc-*@acme.test"]: never invited, never removed
+[targets.members]\t# who gets in at all: each member is a paid seat
+groups = {_toml_list(answers.groups)}\t# empty: everyone the directory names
+domains = {_toml_list(answers.domains)}\t# empty: any
+exclude = []\t# such as ["svc-*@acme.test"]: never invited, never removed
 
-[[targets.teams]]                 # which groups become teams; without such a section: none
+[[targets.teams]]\t# which groups become teams; without such a section: none
 group = "*"
 team = "{{group}}"
 
-# [[targets.roles]]               # the first that matches; else default_role
+# [[targets.roles]]\t# the first that matches; else default_role
 # group = "GitBook Admins"
 # role = "admin"
 
-[targets.guard]                   # removals beyond this wait for your approval: `bridge parked`
+[targets.guard]\t# removals beyond this wait for your approval: `bridge parked`
 window = "24h"
-max_removals = 10                 # the larger of this count ...
-max_removal_percent = 5           # ... and this share of the members
-protect = []                      # such as ["cto@acme.test"]: removed only when you approve
-"""
+max_removals = 10\t# the larger of this count ...
+max_removal_percent = 5\t# ... and this share of the members
+protect = []\t# such as ["cto@acme.test"]: removed only when you approve
+""")
+
+
+def _aligned(text: str) -> str:
+    """Put the comments, each behind a tab, below one another; no value has a tab in it."""
+    lines = (line.partition("\t") for line in text.splitlines())
+    return "".join((f"{left:<34}  {comment}" if comment else left) + "\n" for left, _, comment in lines)
 
 
 def _toml(text: str) -> str:
@@ -299,7 +305,9 @@ def _toml_list(texts: tuple[str, ...]) -> str:
 
 def _tell(answers: Answers) -> None:
     option = "" if answers.path == DEFAULT_CONFIG else f" -c {answers.path}"
-    token = f"{answers.token_file}  (mode 0600)" if answers.token_file else answers.token
+    token = (
+        f"{answers.token_file}  (mode 0600)" if answers.token_file else answers.token.removeprefix("file:")
+    )
     missing = "" if answers.token else "  <- put the GitBook token in there first"
     body = '{"event": "group.created", "group": {"id": "test", "name": "Test"}}'
     if answers.sender == "jackson":

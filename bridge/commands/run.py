@@ -12,9 +12,8 @@ import typer
 
 from bridge.commands.common import DEFAULT_CONFIG, Config, fail, load
 from bridge.embedded import EmbeddedError, EmbeddedValkey
+from bridge.listening import listen
 from bridge.logs import configure_logs
-from bridge.serving import listen
-from bridge.serving import serve as serve_receiver
 from bridge.settings import Settings
 from bridge.supervisor import bridge_command, supervise
 
@@ -54,6 +53,8 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
 
 
 def _run_loop(settings: Settings) -> None:
+    from bridge.serving import serve as serve_receiver  # noqa: PLC0415 - no other command needs the receiver
+
     sockets = _listening(settings, shared=bool(os.environ.get(SHARED)))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve_receiver(settings, sockets))

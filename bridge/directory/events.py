@@ -113,14 +113,16 @@ def stamp_body(news: Iterable[News], arrived: int, first_order: int = 0) -> list
     """Return a stamp (sign cleared) for each element of one body.
 
     An event happened when its sender says or when it arrived (`arrived`, unix milliseconds),
-    whichever is earlier. Elements about the same thing at the same time keep their order in the body.
+    whichever is earlier; a told time that is not after 1970 is none. Elements about the same thing at
+    the same time keep their order in the body.
     `first_order`: where untimed elements start, for bodies that arrived in the same millisecond.
     """
     stamps: list[int] = []
     last: dict[tuple[int, str, str], int] = {}
     for item in news:
-        at = arrived if item.told is None else min(item.told, arrived)
-        start = first_order if item.told is None else 0
+        told = item.told if item.told is not None and item.told > 0 else None
+        at = arrived if told is None else min(told, arrived)
+        start = first_order if told is None else 0
         reads, writes = _subjects(item)
         order = max((last.get((at, *subject), start - 1) for subject in reads), default=start - 1) + 1
         for subject in writes:

@@ -84,7 +84,7 @@ def tell_list(lists: tuple[MemberList, ...], members: Iterable[str], stamp: int)
     told = MemberList(stamp, stamp, tuple(sorted(set(members))))
     spread: list[MemberList] = []
     for each in lists:
-        if each.first < stamp < each.last and each.members != told.members:
+        if each.first <= stamp <= each.last and each.members != told.members:
             spread += [
                 MemberList(each.first, each.first, each.members),
                 MemberList(each.last, each.last, each.members),

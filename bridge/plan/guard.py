@@ -5,6 +5,7 @@ After Entra's accidental-deletion threshold, octoDNS' unsafe plans and Google's 
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bridge.plan.changes import Remove
 from bridge.plan.scope import email_matches
@@ -53,7 +54,8 @@ def needs_person(guard: GuardSettings, removal: Remove, fresh: Fresh) -> Hold | 
 
 def removal_limit(guard: GuardSettings, members: int) -> int:
     """Return how many removals a window takes; `members`: known at its start."""
-    return max(guard.max_removals, int(members * guard.max_removal_percent / 100))
+    share = members * Decimal(str(guard.max_removal_percent)) / 100  # a float would lose one now and then
+    return max(guard.max_removals, int(share))
 
 
 def over_limit(guard: GuardSettings, removed: int, members: int) -> Hold | None:

@@ -10,8 +10,12 @@ RANKS: tuple[Role, ...] = ("guest", "read", "comment", "review", "edit", "create
 
 
 def is_lower(role: Role, than: Role) -> bool:
-    """Tell whether a role grants less than another."""
-    return RANKS.index(role) < RANKS.index(than)
+    """Tell whether a role grants less than another; one that GitBook has added since ranks highest."""
+    return _rank(role) < _rank(than)
+
+
+def _rank(role: Role) -> int:
+    return RANKS.index(role) if role in RANKS else len(RANKS)
 
 
 def ruled_role(rules: Iterable[RoleRule], groups: Iterable[GroupView]) -> tuple[Role, str] | None:

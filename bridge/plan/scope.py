@@ -8,7 +8,7 @@ from bridge.plan.people import GroupView, Person, UserView
 from bridge.settings import MemberScope
 
 # What GitBook takes for an address is not written down; this is the shape without which no mail arrives.
-_ADDRESS = re.compile(r"[^@\s<>,;\"'()\[\]\\]+@[^@\s<>,;\"'()\[\]\\.]+(\.[^@\s<>,;\"'()\[\]\\.]+)+")
+_ADDRESS = re.compile(r"[^@\s<>,;\"()\[\]\\]+@[^@\s<>,;\"'()\[\]\\.]+(\.[^@\s<>,;\"'()\[\]\\.]+)+")
 
 
 def is_address(email: str) -> bool:
@@ -17,10 +17,10 @@ def is_address(email: str) -> bool:
 
 
 def group_matches(pattern: str, group: GroupView) -> bool:
-    """Match a group by a glob on its name, or by `id:…`."""
+    """Match a group by a glob on its name, by the name itself whatever it holds, or by `id:…`."""
     if pattern.startswith("id:"):
         return group.id == pattern[3:]
-    return group.name is not None and fnmatchcase(group.name, pattern)
+    return group.name is not None and (group.name == pattern or fnmatchcase(group.name, pattern))
 
 
 def email_matches(patterns: Iterable[str], email: str) -> bool:

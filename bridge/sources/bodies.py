@@ -5,7 +5,7 @@ Reasons go back to the sender and to operators: they name fields, types and keys
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -14,6 +14,10 @@ from bridge.directory.events import EventName, News
 from bridge.sources.base import Parsed, Refused, UnreadableError
 
 LONGEST_TEXT = 1000  # of an id, a name or an address; they become parts of Redis keys
+LONGEST_DIRECTORY = 200  # of a directory's id
+
+Read = Callable[[int, Mapping[str, Any]], News | None]  # an element and where it stood
+MakeKey = Callable[[int, Mapping[str, Any]], bytes | None]  # the same -> what its repeats share, see News.key
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _PLAIN_EVENT = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
@@ -29,19 +33,32 @@ class ElementError(Exception):
         self.acknowledged = acknowledged
 
 
-def parse_elements(body: bytes, read: Callable[[int, Mapping[str, Any]], News | None]) -> Parsed:
+def parse_elements(body: bytes, read: Read) -> Parsed:
     """Read every element of a body; `read` returns None for one that means nothing to the bridge.
 
     Raises UnreadableError: 400 when it is not JSON, 422 when nothing in it can be read.
     """
     whole = load_json(body)
-    elements = whole if isinstance(whole, list) else [whole]
+    return parse_list(whole, read) if isinstance(whole, list) else _parse([whole], read, "the body")
+
+
+def parse_list(elements: Sequence[Any], read: Read, path: str = "") -> Parsed:
+    """Read every element of a list that stands at `path` of a body, "" for the body itself.
+
+    Raises UnreadableError(422) when nothing in it can be read.
+    """
+    if not elements:
+        raise UnreadableError(f"{path or 'the list'} is empty: send an event or a list of events")
+    return _parse(elements, read, path + "[{}]")
+
+
+def _parse(elements: Sequence[Any], read: Read, place: str) -> Parsed:
     news: list[News] = []
     refused: list[Refused] = []
     acknowledged = 0
     for index, element in enumerate(elements):
         try:
-            item = read(index, as_object(element, "the body" if element is whole else f"[{index}]"))
+            item = read(index, as_object(element, place.format(index)))
         except ElementError as error:
             refused.append(Refused(index, error.reason))
             acknowledged += error.acknowledged
@@ -49,16 +66,15 @@ def parse_elements(body: bytes, read: Callable[[int, Mapping[str, Any]], News | 
         if item is not None:
             news.append(item)
     if len(elements) == len(refused) and not acknowledged:
-        raise UnreadableError(_nothing(refused, isinstance(whole, list)))
+        raise UnreadableError(_nothing(refused, place))
     return Parsed(news, refused, len(elements) - len(refused) - len(news))
 
 
-def _nothing(refused: list[Refused], is_list: bool) -> str:
-    if not refused:
-        return "the list is empty: send an event or a list of events"
-    if not is_list:
+def _nothing(refused: list[Refused], place: str) -> str:
+    first = place.format(0)
+    if first == place:
         return refused[0].reason
-    return f"none of the {len(refused)} elements can be read; [0]: {refused[0].reason}"
+    return f"none of the {len(refused)} elements can be read; {first}: {refused[0].reason}"
 
 
 def load_json(body: bytes) -> Any:
@@ -120,6 +136,31 @@ def read_text(owner: Mapping[str, Any], key: str, where: str = "") -> str | None
     if len(value) > LONGEST_TEXT:
         raise ElementError(f"{path} has {len(value)} characters: send at most {LONGEST_TEXT}")
     return value.strip() or None
+
+
+def read_id(owner: Mapping[str, Any], where: str) -> str:
+    """Return the object's `id`. Raises ElementError without one; `where`: the object's path."""
+    found = read_text(owner, "id", where)
+    if found is None:
+        raise ElementError(f"{where}.id is missing ({keys_of(owner)})")
+    return found
+
+
+def read_directory_id(owner: Mapping[str, Any], where: str = "") -> str:
+    """Return the sender's own id of the directory, "" without one. Raises ElementError."""
+    value = owner.get("directory_id")
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > LONGEST_DIRECTORY:
+        path = f"{where}.directory_id" if where else "directory_id"
+        raise ElementError(f"{path} is not a string of at most {LONGEST_DIRECTORY} characters")
+    return value
+
+
+def lenient_text(owner: Mapping[str, Any], key: str) -> str | None:
+    """Return a text if it is one, stripped: an odd address must not keep a deactivation out."""
+    value = owner.get(key)
+    return value.strip() or None if isinstance(value, str) and len(value) <= LONGEST_TEXT else None
 
 
 def kind_of(value: Any) -> str:

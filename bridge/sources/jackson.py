@@ -5,6 +5,7 @@ Scheme: `t=<unix MILLIseconds>,s=<hex HMAC-SHA256 of "{t}.{raw body}">`
 """
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -16,13 +17,15 @@ from bridge.sources.base import Delivery, Parsed, UnverifiedError
 from bridge.sources.bodies import (
     LONGEST_TEXT,
     ElementError,
+    MakeKey,
     as_object,
-    keys_of,
+    lenient_text,
     parse_elements,
+    read_directory_id,
+    read_id,
     read_name,
-    read_text,
 )
-from bridge.sources.signatures import is_fresh, parse_stamped, signed_by_any
+from bridge.sources.stamped import check_stamped
 
 HEADERS = ("boxyhq-signature", "ory-polis-signature")
 
@@ -46,29 +49,20 @@ class Jackson:
         name = next((name for name in HEADERS if name in delivery.headers), None)
         if name is None:
             raise UnverifiedError("there is neither a BoxyHQ-Signature nor an Ory-Polis-Signature header")
-        stamped = parse_stamped(delivery.headers[name], "s")
-        if stamped is None:
-            raise UnverifiedError(f"the {name} header is not of the form t=<milliseconds>,s=<hex>")
-        if not is_fresh(stamped.time, delivery.arrived, self._settings.tolerance_seconds):
-            raise UnverifiedError(_off(stamped.time, delivery.arrived, self._settings.tolerance_seconds))
-        message = stamped.digits + b"." + delivery.body
-        if not signed_by_any(self._settings.secrets, message, stamped.signature):
-            raise UnverifiedError(f"no secret makes the signature in {name}")
-        return stamped.time
+        return check_stamped(delivery, name, "s", self._settings)
 
     def parse(self, delivery: Delivery, signed_at: int | None) -> Parsed:
         """Read one event or a list of them. Raises UnreadableError."""
-        return parse_elements(delivery.body, lambda index, element: _read(index, element, signed_at))
+        return parse_body(delivery.body, signed_at, partial(_key, signed_at))
 
 
-def _off(signed_at: int, now: int, tolerance: float) -> str:
-    seconds = (now - signed_at) / 1000
-    way = "ago" if seconds > 0 else "in the future"
-    return f"it was signed {abs(seconds):.0f} s {way}: more than the tolerance of {tolerance:.0f} s"
+def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
+    """Read one event or a list of them, all told at one time, unix milliseconds. Raises UnreadableError."""
+    return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
 
 
-def _read(index: int, element: Mapping[str, Any], signed_at: int | None) -> News | None:
-    directory_id = _directory_id(element)
+def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News | None:
+    directory_id = read_directory_id(element)
     event = element.get("event")
     if not directory_id and isinstance(event, str) and event.startswith(_ELSEWHERE):
         return None
@@ -78,42 +72,20 @@ def _read(index: int, element: Mapping[str, Any], signed_at: int | None) -> News
     data = as_object(element["data"], "data")
     user = _user(data) if name.is_user or name.is_membership else None
     group = None if name.is_user else _group(name, data)
-    return News(name, user, group, signed_at, directory_id, _key(directory_id, signed_at, index, element))
-
-
-def _directory_id(element: Mapping[str, Any]) -> str:
-    value = element.get("directory_id")
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > 200:
-        raise ElementError("directory_id is not a string of at most 200 characters")
-    return value
+    return News(name, user, group, told, directory_id, make_key(index, element))
 
 
 def _user(data: Mapping[str, Any]) -> UserNews:
-    return UserNews(_id(data, "data"), _lenient(data, "email"), _active(data.get("active")))
+    return UserNews(read_id(data, "data"), lenient_text(data, "email"), _active(data.get("active")))
 
 
 def _group(name: EventName, data: Mapping[str, Any]) -> GroupNews:
     """Return the group: `data` itself, or `data.group` of a membership, whose members are stale copies."""
     if name.is_membership:
         group = as_object(data.get("group"), "data.group")
-        return GroupNews(_id(group, "data.group"), _lenient(group, "name"))
+        return GroupNews(read_id(group, "data.group"), lenient_text(group, "name"))
     members = None if name is EventName.GROUP_DELETED else _members(data.get("raw"))
-    return GroupNews(_id(data, "data"), _lenient(data, "name"), members)
-
-
-def _id(owner: Mapping[str, Any], where: str) -> str:
-    found = read_text(owner, "id", where)
-    if found is None:
-        raise ElementError(f"{where}.id is missing ({keys_of(owner)})")
-    return found
-
-
-def _lenient(owner: Mapping[str, Any], key: str) -> str | None:
-    """Return a text if it is one: an odd address must not keep a deactivation out."""
-    value = owner.get(key)
-    return value.strip() or None if isinstance(value, str) and len(value) <= LONGEST_TEXT else None
+    return GroupNews(read_id(data, "data"), lenient_text(data, "name"), members)
 
 
 def _active(value: Any) -> bool | None:
@@ -136,7 +108,7 @@ def _members(raw: Any) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(one for one in ids if isinstance(one, str) and 0 < len(one) <= LONGEST_TEXT))
 
 
-def _key(directory_id: str, signed_at: int | None, index: int, element: Mapping[str, Any]) -> bytes:
+def _key(signed_at: int | None, index: int, element: Mapping[str, Any]) -> bytes:
     """Return what a retry has in common with its first attempt: Jackson sends no id, but repeats `t`."""
-    head = orjson.dumps([directory_id, signed_at, index])
+    head = orjson.dumps([read_directory_id(element), signed_at, index])
     return blake2b(head + orjson.dumps(element), digest_size=16).digest()

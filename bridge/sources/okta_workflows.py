@@ -6,9 +6,7 @@ A flow can send a fixed header, Basic, a client-credentials token, a JWT of its 
 """
 
 import binascii
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +17,7 @@ from bridge.settings import SourceSettings
 from bridge.sources.base import Delivery, Parsed, UnverifiedError
 from bridge.sources.bodies import (
     ElementError,
+    MakeKey,
     as_object,
     keys_of,
     kind_of,
@@ -26,13 +25,10 @@ from bridge.sources.bodies import (
     read_name,
     read_text,
 )
+from bridge.sources.moments import read_moment
 from bridge.sources.signatures import equals_any, is_fresh, parse_digits, raw_header, signed_by_any
 from bridge.sources.tokens import Tokens
 
-_MOMENT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
-)
-_FIRST_YEAR = 2000  # an earlier one is a program's empty date, not a moment at which something happened
 _WORDS = {"true": True, "false": False}
 
 
@@ -67,7 +63,7 @@ class OktaWorkflows:
 
         The signed time counts whole seconds, so it says nothing of the order of events and is not used.
         """
-        return parse_elements(delivery.body, _read)
+        return parse_body(delivery.body, None, _key)
 
     def _check_secret(self, given: str | None) -> None:
         if given is None:
@@ -110,11 +106,20 @@ def _credentials(delivery: Delivery, scheme: str) -> str:
     return credentials.strip()
 
 
-def _read(_index: int, element: Mapping[str, Any]) -> News:
+def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
+    """Read one event or a list of them. Raises UnreadableError.
+
+    `told`: unix milliseconds, of events that have no `occurred_at` of their own.
+    """
+    return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
+
+
+def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News:
     name = read_name(element)
     user = _user(element) if name.is_user or name.is_membership else None
     group = None if name.is_user else _group(element)
-    return News(name, user, group, _occurred_at(element), key=_key(element))
+    occurred_at = read_moment(element, "occurred_at")
+    return News(name, user, group, told if occurred_at is None else occurred_at, key=make_key(index, element))
 
 
 def _part(element: Mapping[str, Any], part: str) -> Mapping[str, Any]:
@@ -154,36 +159,7 @@ def _active(value: Any) -> bool | None:
     return _WORDS[text]
 
 
-def _occurred_at(element: Mapping[str, Any]) -> int | None:
-    """Return `occurred_at` in unix milliseconds. Raises ElementError when it is there and unreadable."""
-    text = read_text(element, "occurred_at")
-    if text is None:
-        return None
-    found = parse_moment(text)
-    if found is None:
-        raise ElementError("occurred_at is not a time: send RFC 3339, such as 2026-01-31T09:30:00.000Z")
-    return found
-
-
-def parse_moment(text: str) -> int | None:
-    """Return an RFC 3339 time in unix milliseconds, None for anything else or before the year 2000.
-
-    As lenient as flows are: a space for the T, no seconds, no offset (UTC).
-    """
-    match = _MOMENT.fullmatch(text)
-    if match is None:
-        return None
-    date, clock, fraction, offset = match.groups()
-    zone = "+00:00" if offset in (None, "Z", "z") else offset
-    try:
-        moment = datetime.fromisoformat(f"{date}T{clock}{zone}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    milliseconds = int(((fraction or "") + "000")[:3])
-    return int(moment.timestamp()) * 1000 + milliseconds if moment.year >= _FIRST_YEAR else None
-
-
-def _key(element: Mapping[str, Any]) -> bytes | None:
+def _key(_index: int, element: Mapping[str, Any]) -> bytes | None:
     """Return what repeats of one id and content have in common; without an id nothing is a repeat."""
     ident = read_text(element, "id")
     if ident is None:

@@ -5,11 +5,17 @@ from collections.abc import Callable
 from bridge.settings import SourceSettings
 from bridge.sources.base import Source
 from bridge.sources.jackson import Jackson
+from bridge.sources.okta_event_hooks import OktaEventHooks
 from bridge.sources.okta_workflows import OktaWorkflows
+from bridge.sources.standard_webhooks import StandardWebhooks
+from bridge.sources.workos import WorkOS
 
 _KINDS: dict[str, Callable[[SourceSettings], Source]] = {
     "jackson": Jackson,
+    "okta-event-hooks": OktaEventHooks,
     "okta-workflows": OktaWorkflows,
+    "standard-webhooks": StandardWebhooks,
+    "workos": WorkOS,
 }
 
 

@@ -72,3 +72,10 @@ def equals_any(secrets: Iterable[Secret], given: bytes) -> bool:
 def is_fresh(signed_at: int, now: int, tolerance: float) -> bool:
     """Tell whether two unix times in milliseconds are at most `tolerance` seconds apart, either way."""
     return abs(now - signed_at) <= tolerance * 1000
+
+
+def describe_age(signed_at: int, now: int, tolerance: float) -> str:
+    """Say how far a signed time (both unix milliseconds) is outside the tolerance (seconds)."""
+    seconds = (now - signed_at) / 1000
+    way = "ago" if seconds > 0 else "in the future"
+    return f"it was signed {abs(seconds):.0f} s {way}: more than the tolerance of {tolerance:.0f} s"

@@ -1,11 +1,13 @@
 """Transactions: all of it or none, and only while what they were worked out from still holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bridge.store.redis import Store
 
 MOST_WORDS = 20_000  # a longer script would keep the receivers waiting
+_LONGEST = 4_000  # words of one command; Lua unpacks some 8,000
+_REPEATABLE = {"HSET": 2, "HDEL": 1, "SADD": 1, "SREM": 1, "ZREM": 1}  # words of an item behind the key
 
 
 class LeaseLostError(Exception):
@@ -33,8 +35,9 @@ class Transaction:
         self._requirements += [key, value]
 
     def add(self, *words: Any) -> None:
-        """Add one command."""
-        self._words += [len(words), *words]
+        """Add one command; a long one that takes items is added as several."""
+        for part in _parts(words):
+            self._words += [len(part), *part]
 
     def add_all(self, commands: Iterable[tuple[Any, ...]]) -> None:
         """Add several commands."""
@@ -45,3 +48,13 @@ class Transaction:
         """Run it; False when a requirement did not hold and nothing was done."""
         head = (self._store.prefix, len(self._requirements) // 2, *self._requirements)
         return bool(await self._store.run("commit", *head, *self._words) == 0)
+
+
+def _parts(words: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    size = _REPEATABLE.get(words[0]) if len(words) > _LONGEST else None
+    if size is None:
+        yield words
+        return
+    step = _LONGEST // size * size
+    for start in range(2, len(words), step):
+        yield *words[:2], *words[start : start + step]

@@ -121,5 +121,5 @@ class Journal:
 def _decode(fields: dict[str, str]) -> DirectoryEvent | None:
     try:
         return decode_event(orjson.loads(fields["e"]))
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         return None

@@ -13,13 +13,13 @@ _RENEW_EVERY = 1.0
 class Lease:
     """A lease while it is held. It is renewed by a task of its own; `lost` says when that failed."""
 
-    def __init__(self, store: Store, key: str, token: str) -> None:
-        """Made by `acquire`."""
+    def __init__(self, store: Store, key: str, token: str, asked: float | None = None) -> None:
+        """Made by `acquire`; `asked`: when, by the loop's clock, since Redis counts from no earlier."""
         self.key = key
         self.token = token
         self.fence = int(token.split(" ", 1)[0])
         self._store = store
-        self._good_until = asyncio.get_running_loop().time() + SECONDS
+        self._good_until = (asyncio.get_running_loop().time() if asked is None else asked) + SECONDS
         self._task = asyncio.create_task(self._keep())
 
     @property
@@ -76,6 +76,6 @@ class Lease:
 
 async def acquire(store: Store, name: str, who: str) -> Lease | None:
     """Take the lease of that name, None when somebody holds it. `who`: for people who look at Redis."""
-    key = store.key("lease", name)
+    key, asked = store.key("lease", name), asyncio.get_running_loop().time()
     token = await store.run("acquire", store.prefix, key, int(SECONDS * 1000), who)
-    return Lease(store, key, token) if token else None
+    return Lease(store, key, token, asked) if token else None

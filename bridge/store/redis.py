@@ -114,9 +114,15 @@ def _from_sentinel(url: str, options: dict[str, Any]) -> Redis:
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     service, _, database = parts.path.strip("/").partition("/")
-    nodes = [(host.partition(":")[0], int(host.partition(":")[2] or 26379)) for host in hosts.split(",")]
+    nodes = [_host_and_port(host) for host in hosts.split(",")]
     logins = {"username": unquote(user) or None, "password": unquote(password) or None}
     timeouts = {"socket_timeout": options["socket_timeout"]}
     sentinel: Any = Sentinel(nodes, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(service or "mymaster", db=int(database or 0), **logins, **options)
     return client
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Return a sentinel's address; one of IPv6 stands in brackets."""
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or "localhost", parts.port or 26379

@@ -34,12 +34,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """How a target is doing. `resumes_at`: unix seconds, 0 for none; `failures`: in a row."""
+    """How a target is doing. `resumes_at`: unix seconds, 0 for none.
+
+    `failures`: calls without an answer in a row; `downs`: how often in a row it was given up for a while;
+    a change that was made ends both.
+    """
 
     state: str = "ok"
     reason: str | None = None
     resumes_at: float = 0.0
     failures: int = 0
+    downs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An object that backs off: how often it was tried, since when (unix ms), and why."""
+    """An object that backs off: how often it was tried, since when (unix ms), and why.
+
+    `refused`: the target said no to it and to many others, so a target that is well again changes nothing.
+    """
 
     attempts: int = 0
     since: int = 0
     reason: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,10 @@ class TargetStore:
             return ("HDEL", self.key("binding"), email)
         row = asdict(binding) | {"teams": dict(binding.teams)}
         return ("HSET", self.key("binding"), email, orjson.dumps(row))
+
+    async def inviting(self, emails: Collection[str]) -> dict[str, bool]:
+        """Return of whom an invite had no clear end yet, and whether they were to keep a role."""
+        return {email: row == "1" for email, row in (await self._fields("inviting", emails)).items()}
 
     async def unknown(self, objects: Collection[str]) -> dict[str, str]:
         """Return the objects at whose end a call was not clear, with the count to forget them by."""

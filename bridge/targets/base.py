@@ -61,6 +61,22 @@ class Removal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteUser:
+    """The user whose token it is. `email`: None where the target tells none."""
+
+    id: str
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOrganization:
+    """The organisation. `admin`: the token's owner may manage its members."""
+
+    title: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteMember:
     """A member as the target lists them. `email` is stripped and lower-cased, None where it tells none."""
 
@@ -105,6 +121,12 @@ class Target(Protocol):
 
     async def owner(self) -> str:
         """Return the id of the user whose token it is."""
+
+    async def user(self) -> RemoteUser:
+        """Return the user whose token it is."""
+
+    async def organization(self) -> RemoteOrganization:
+        """Return the organisation, with what the token's owner may do there."""
 
     async def members(
         self, search: str | None = None, role: Role | None = None, page: str | None = None, limit: int = 1000

@@ -20,7 +20,9 @@ from bridge.targets.base import (
     RateLimitedError,
     RefusedError,
     RemoteMember,
+    RemoteOrganization,
     RemoteTeam,
+    RemoteUser,
     Removal,
     TargetError,
     UnavailableError,
@@ -80,9 +82,20 @@ class GitBook:
         """Return the id of the user whose token it is (read once for each token)."""
         token = self._token.reveal()
         if self._owner is None or self._owner[0] != token:
-            answer = await self._read(f"{self._api_url}/user")
-            self._owner = (token, _text(answer, "id"))
+            self._owner = (token, (await self.user()).id)
         return self._owner[1]
+
+    async def user(self) -> RemoteUser:
+        """Return whose token it is, read afresh."""
+        answer = await self._read(f"{self._api_url}/user")
+        return RemoteUser(_text(answer, "id"), normalise_email(answer.get("email")))
+
+    async def organization(self) -> RemoteOrganization:
+        """Return the organisation, as the token's owner may see it."""
+        answer = await self._read(self._root)
+        rights = answer.get("permissions")
+        admin = isinstance(rights, dict) and rights.get("admin") is True
+        return RemoteOrganization(_text(answer, "title"), admin)
 
     async def members(
         self, search: str | None = None, role: Role | None = None, page: str | None = None, limit: int = 1000
@@ -262,7 +275,7 @@ def _message(answer: httpx.Response) -> str:
 def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T]:
     try:
         items = tuple(read(row) for row in answer["items"])
-        following = (answer.get("next") or {}).get("page")
+        following = (answer.get("next") or {}).get("page") or None
     except (KeyError, TypeError, AttributeError):
         raise UnavailableError("GitBook's list has another shape than its API document says") from None
     return Page(items, following)

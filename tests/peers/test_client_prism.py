@@ -52,6 +52,8 @@ GUESTS = {"emails": [{"email": f"{name}@acme.test", "role": None} for name in ("
 CASES = [
     Case("ping", lambda c: c.ping(), ("GET", MEMBERS), query={"limit": "1"}),
     Case("owner", lambda c: c.owner(), ("GET", "/user")),
+    Case("user", lambda c: c.user(), ("GET", "/user")),
+    Case("organization", lambda c: c.organization(), ("GET", ORG)),
     Case("members", lambda c: c.members(), ("GET", MEMBERS), query=ALL),
     Case(
         "members",

@@ -1,0 +1,45 @@
+"""Times as senders write them: RFC 3339 and what comes close to it."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.sources.bodies import ElementError, read_text
+
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_FIRST_YEAR = 2000  # an earlier one is a program's empty date, not a moment at which something happened
+
+
+def read_moment(owner: Mapping[str, Any], key: str) -> int | None:
+    """Return a field's time in unix milliseconds, None without one.
+
+    Raises ElementError when it is there and unreadable.
+    """
+    text = read_text(owner, key)
+    if text is None:
+        return None
+    found = parse_moment(text)
+    if found is None:
+        raise ElementError(f"{key} is not a time: send RFC 3339, such as 2026-01-31T09:30:00.000Z")
+    return found
+
+
+def parse_moment(text: str) -> int | None:
+    """Return an RFC 3339 time in unix milliseconds, None for anything else or before the year 2000.
+
+    As lenient as senders are: a space for the T, no seconds, no offset (UTC).
+    """
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        return None
+    date, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in (None, "Z", "z") else offset
+    try:
+        moment = datetime.fromisoformat(f"{date}T{clock}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    milliseconds = int(((fraction or "") + "000")[:3])
+    return int(moment.timestamp()) * 1000 + milliseconds if moment.year >= _FIRST_YEAR else None

@@ -1,0 +1,107 @@
+"""WorkOS Directory Sync: webhooks of one event each.
+
+Scheme: `WorkOS-Signature: t=<unix MILLIseconds>, v1=<hex HMAC-SHA256 of "{t}.{raw body}">`
+(https://workos.com/docs/events/data-syncing/webhooks, https://workos.com/docs/events/directory-sync).
+Deliveries come in any order and more than once. `dsync.deleted` ends a connection and says nothing of
+its people, so it is ignored: it never means that everyone left.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from bridge.directory.events import EventName, GroupNews, News, UserNews
+from bridge.settings import SourceSettings
+from bridge.sources.base import Delivery, Parsed
+from bridge.sources.bodies import (
+    ElementError,
+    MakeKey,
+    as_object,
+    keys_of,
+    kind_of,
+    lenient_text,
+    parse_elements,
+    read_directory_id,
+    read_id,
+    read_text,
+)
+from bridge.sources.moments import read_moment
+from bridge.sources.stamped import check_stamped
+
+HEADER = "workos-signature"
+
+_NAMES = {f"dsync.{name.value}": name for name in EventName}
+_STATES = {"active": True, "suspended": False, "inactive": False}
+
+
+class WorkOS:
+    """One configured webhook endpoint of WorkOS."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        """`settings`: its secrets are read at every delivery, so a rotation needs no restart."""
+        self._settings = settings
+
+    async def verify(self, delivery: Delivery) -> int:
+        """Return the signed time, unix milliseconds. Raises UnverifiedError."""
+        return check_stamped(delivery, HEADER, "v1", self._settings)
+
+    def parse(self, delivery: Delivery, signed_at: int | None) -> Parsed:
+        """Read one event (or a list of them). Raises UnreadableError."""
+        return parse_body(delivery.body, signed_at, _key)
+
+
+def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
+    """Read one event or a list of them. Raises UnreadableError.
+
+    `told`: unix milliseconds, of events that have no `created_at` of their own.
+    """
+    return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
+
+
+def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News | None:
+    name = _name(element)
+    if name is None:
+        return None
+    data = as_object(element.get("data"), "data")
+    user = _user(*_part(name, data, "user")) if name.is_user or name.is_membership else None
+    group = None if name.is_user else _group(*_part(name, data, "group"))
+    created_at = read_moment(element, "created_at")
+    at = told if created_at is None else created_at
+    return News(name, user, group, at, read_directory_id(data, "data"), make_key(index, element))
+
+
+def _name(element: Mapping[str, Any]) -> EventName | None:
+    """Return which of the eight it is, None for all others: WorkOS has many and adds to them."""
+    event = element.get("event")
+    if isinstance(event, str) and event:
+        return _NAMES.get(event)
+    found = "missing" if event in (None, "") else kind_of(event)
+    raise ElementError(f"event is {found} ({keys_of(element)}): send one of {', '.join(_NAMES)}")
+
+
+def _part(name: EventName, data: Mapping[str, Any], part: str) -> tuple[Mapping[str, Any], str]:
+    """Return the user or group and its path: `data` itself, or within it for a membership."""
+    if not name.is_membership:
+        return data, "data"
+    return as_object(data.get(part), f"data.{part}"), f"data.{part}"
+
+
+def _user(told: Mapping[str, Any], where: str) -> UserNews:
+    return UserNews(read_id(told, where), lenient_text(told, "email"), _active(told.get("state")))
+
+
+def _group(told: Mapping[str, Any], where: str) -> GroupNews:
+    return GroupNews(read_id(told, where), lenient_text(told, "name"))
+
+
+def _active(state: Any) -> bool | None:
+    """Return whether the user is active, None for a state that is not known: it says nothing."""
+    return _STATES.get(state.strip().lower()) if isinstance(state, str) else None
+
+
+def _key(_index: int, element: Mapping[str, Any]) -> bytes | None:
+    """Return what repeats have in common: the event's id, the same in webhooks and in the Events API."""
+    ident = read_text(element, "id")
+    return blake2b(orjson.dumps(["workos", ident]), digest_size=16).digest() if ident else None
