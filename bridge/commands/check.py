@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, out, print_json
-from bridge.embedded import _binary
+from bridge.embedded import server_binary
 from bridge.logs import mask_email, mask_secrets
 from bridge.settings import (
     RedisSettings,
@@ -164,7 +164,7 @@ def _not_started(redis: RedisSettings) -> Finding:
 
 def _cannot_start(redis: RedisSettings) -> str | None:
     try:
-        binary = _binary()
+        binary = server_binary()
     except Exception as error:  # whatever stands in the way is told
         return str(error)
     if not os.access(binary, os.X_OK):

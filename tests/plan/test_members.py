@@ -343,8 +343,8 @@ bindings = st.one_of(
     st.just(ABSENT),
     st.builds(MemberBinding, st.just(State.INVITED), st.none(), roles, admitted=st.booleans()),
     st.builds(
-        MemberBinding, st.just(State.KNOWN), st.just("m1"), roles, st.booleans(), st.booleans(), st.booleans(),
-        st.booleans(), st.booleans(), st.sampled_from([(), ("d\x1fu1",), ("d\x1fu9",)]),
+        MemberBinding, st.just(State.KNOWN), st.just("m1"), roles, st.booleans(), st.booleans(),
+        st.booleans(), st.booleans(), st.booleans(), st.sampled_from([(), ("d\x1fu1",), ("d\x1fu9",)]),
         st.dictionaries(st.sampled_from(["t1", "t2", "t9"]), st.sampled_from([GIVEN, FOUND])),
     ),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Which role a person gets."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ RULES = [RoleRule(group="Admins", role="admin"), RoleRule(group="*", role="edit"
 def test_roles_have_an_order() -> None:
     """From a guest, who sees nothing by themselves, to an admin."""
     assert ("guest", "admin") == (RANKS[0], RANKS[-1])
-    assert all(is_lower(one, other) for one, other in zip(RANKS, RANKS[1:], strict=False))
+    assert all(is_lower(one, other) for one, other in pairwise(RANKS))
     assert not any(is_lower(role, role) for role in RANKS)
 
 

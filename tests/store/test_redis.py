@@ -1,0 +1,139 @@
+"""How we reach Redis."""
+
+import asyncio
+
+import pytest
+from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from bridge.settings import RedisSettings
+from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store, script
+
+SCRIPTS = ("accept", "acquire", "commit", "release_fold", "release_work", "renew", "sweep")
+
+
+def sentinel(url: str) -> tuple[SentinelConnectionPool, list[tuple[str, int]]]:
+    """The connections to a master behind sentinels, and where these are."""
+    pool = open_pool(RedisSettings(url=url))
+    assert isinstance(pool, SentinelConnectionPool)
+    hosts = [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
+    return pool, [(each["host"], each["port"]) for each in hosts]
+
+
+# -- addresses
+
+
+def test_sentinels() -> None:
+    """Hosts with and without a port, the service, the database."""
+    pool, hosts = sentinel("redis+sentinel://h1:26380,h2,[::1]:26381/service/3")
+    assert [("h1", 26380), ("h2", 26379), ("::1", 26381)] == hosts
+    assert ("service", 3) == (pool.service_name, pool.connection_kwargs["db"])
+    assert (None, None) == (pool.connection_kwargs["username"], pool.connection_kwargs["password"])
+
+
+def test_sentinels_with_a_login() -> None:
+    """The login is the master's, percent-encoded as in any URL; the service has a usual name."""
+    pool, hosts = sentinel("redis+sentinel://bridge:p%40ss%3A@h1")
+    assert [("h1", 26379)] == hosts
+    assert ("bridge", "p@ss:") == (pool.connection_kwargs["username"], pool.connection_kwargs["password"])
+    assert ("mymaster", 0) == (pool.service_name, pool.connection_kwargs["db"])
+    pool, _ = sentinel("redis+sentinel://:secret@h1/service")
+    assert (None, "secret") == (pool.connection_kwargs["username"], pool.connection_kwargs["password"])
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://h1:6380/2", {"host": "h1", "port": 6380, "db": 2}),
+        ("rediss://:secret@h1", {"host": "h1", "password": "secret"}),
+        ("unix:///run/redis.sock?db=1", {"path": "/run/redis.sock", "db": 1}),
+    ],
+)
+def test_other_addresses(url: str, expected: dict[str, object]) -> None:
+    """As redis-py reads them; answers for arq are bytes, and no call is repeated behind our back."""
+    told = open_pool(RedisSettings(url=url), timeout=3).connection_kwargs
+    assert expected == {key: told[key] for key in expected}
+    assert (False, 3, 3) == (told["decode_responses"], told["socket_timeout"], told["socket_connect_timeout"])
+    assert told["retry"]._retries == 0
+
+
+async def test_nobody_there(redis_settings: RedisSettings) -> None:
+    """It connects when first used, and fails with one of the store's errors."""
+    nowhere = open_store(redis_settings.model_copy(update={"data_dir": redis_settings.data_dir / "none"}))
+    with pytest.raises(STORE_ERRORS):
+        await nowhere.call("PING")
+    await nowhere.close()
+
+
+# -- commands and scripts
+
+
+def test_keys_stand_under_the_prefix(store: Store) -> None:
+    """All of them."""
+    assert f"{store.prefix}:users:acme" == store.key("users", "acme")
+
+
+async def test_several_commands_in_one_round_trip(store: Store) -> None:
+    """In order; an error is raised, or takes the place of its answer."""
+    key = store.key("k")
+    commands: list[tuple[object, ...]] = [("SET", key, 1), ("GET", key), ("TTL", key)]
+    assert [True, "1", -1] == await store.calls(commands)
+    assert [] == await store.calls([])
+    commands = [("SADD", key, 1), ("GET", key)]
+    error, value = await store.calls(commands, one_by_one=True)
+    assert ("1", True) == (value, isinstance(error, ResponseError))
+    with pytest.raises(ResponseError):
+        await store.calls(commands)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+async def test_scripts_are_known_by_their_hash(store: Store, name: str) -> None:
+    """Redis computes the same, so that EVALSHA finds what EVAL has loaded."""
+    text, sha = script(name)
+    assert sha == await store.call("SCRIPT", "LOAD", text)
+
+
+async def test_scripts_survive_a_restart_of_redis(store: Store) -> None:
+    """It forgets them; then they are loaded again, also when many are run at once."""
+    acquire = (store.prefix, store.key("lease", "x"), 5000, "me")
+    await store.call("SCRIPT", "FLUSH")
+    assert await store.run("acquire", *acquire) == "1 me"
+    await store.call("SCRIPT", "FLUSH")
+    assert ["", ""] == await store.run_many("acquire", [acquire, acquire])
+    assert ["", ""] == await store.run_many("acquire", [acquire, acquire])
+
+
+async def test_one_script_of_many_fails(store: Store) -> None:
+    """The others have their answers."""
+    await store.call("SET", store.key("fences"), "none")
+    lease = store.key("lease", "x")
+    await store.call("SET", lease, "theirs")
+    answers = await store.run_many(
+        "acquire", [(store.prefix, key, 5000, "me") for key in (lease, store.key("lease", "y"))]
+    )
+    assert answers[0] == ""
+    assert isinstance(answers[1], ResponseError)
+
+
+async def test_a_store_that_does_not_answer_in_time() -> None:
+    """The timeout is for connecting and for an answer."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        store = open_store(RedisSettings(url=f"redis://127.0.0.1:{port}"), timeout=0.05)
+        with pytest.raises(STORE_ERRORS):
+            await store.call("PING")
+        await store.close()
+
+
+async def test_a_store_that_refuses_connections() -> None:
+    """An error of ours to catch."""
+    store = open_store(RedisSettings(url="redis://127.0.0.1:1"), timeout=1)
+    with pytest.raises(RedisConnectionError):
+        await store.call("PING")
+    await store.close()

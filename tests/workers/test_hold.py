@@ -1,0 +1,424 @@
+"""The guard: what waits for a person, and what becomes of it."""
+
+import pytest
+
+from bridge.plan.guard import parked_id
+from tests.workers.world import DAY, HOUR, MINUTE, World
+
+PEOPLE = [f"p{number:02}" for number in range(20)]
+TIGHT = {"guard": {"max_removals": 3, "max_removal_percent": 0}}
+
+
+@pytest.fixture
+async def firm(world: World) -> World:
+    """Twenty people in the team "Writers", three removals a day."""
+    world.configure(**TIGHT)
+    await world.hire(*PEOPLE)
+    await world.group("g1", "Writers", *PEOPLE)
+    await world.settle()
+    return world
+
+
+def names(parked: dict[str, str]) -> set[str]:
+    """Whose removal is held."""
+    return {name[2:] for name in parked if name.startswith("m:")}
+
+
+# removals
+
+
+async def test_beyond_the_limit_removals_are_parked_and_the_rest_flows(firm: World) -> None:
+    """Three go, two wait and keep role and team; joiners come in meanwhile."""
+    for name in PEOPLE[:5]:
+        await firm.active(name, False)
+    await firm.hire("new")
+    await firm.settle()
+    assert names(await firm.parked()) == {"p03", "p04"}
+    assert "3 removals within 24 h are the limit" in (await firm.parked())["m:p03"]
+    assert set(firm.members()) == {*PEOPLE[3:], "new"}
+    assert firm.teams() == {"Writers": set(PEOPLE[3:])}
+    assert await firm.due() == []
+
+
+async def test_neither_time_nor_news_nor_a_restart_frees_what_is_parked(firm: World) -> None:
+    """Only a person does, or the end of its cause."""
+    await firm.fire(*PEOPLE[:5])
+    await firm.settle()
+    before = await firm.docs.parked()
+    firm.sleep(3 * DAY)
+    await firm.active("p03", False)
+    await firm.take_out("g1", "p04")
+    await firm.rename("g1", "Authors")
+    firm.configure()
+    await firm.settle()
+    assert names(await firm.parked()) == {"p03", "p04"}
+    assert (await firm.docs.parked()).keys() == before.keys()
+    assert {held.since for held in (await firm.docs.parked()).values()} == {h.since for h in before.values()}
+    assert firm.removals() == 3
+
+
+async def test_approved_removals_go_and_are_not_counted(firm: World) -> None:
+    """The window has three of its own, after as before."""
+    await firm.fire(*PEOPLE[:8])
+    await firm.settle()
+    await firm.approve()
+    await firm.settle()
+    assert (set(firm.members()), await firm.parked()) == (set(PEOPLE[8:]), {})
+    firm.sleep(DAY + HOUR)
+    await firm.fire(*PEOPLE[8:12])
+    await firm.settle()
+    assert set(firm.members()) == set(PEOPLE[11:])
+
+
+async def test_a_rejected_removal_is_an_exception_until_they_come_and_go_again(firm: World) -> None:
+    """No-ops do not undo it; inactive, active, inactive does."""
+    await firm.fire(*PEOPLE[:3])
+    await firm.active("p05", False)
+    await firm.settle()
+    await firm.reject("m:p05")
+    await firm.settle()
+    assert await firm.parked() == {}
+    firm.sleep(2 * DAY)
+    await firm.active("p05", False)
+    await firm.take_out("g1", "p05")
+    firm.configure()
+    await firm.settle()
+    assert ("p05" in firm.members(), await firm.parked()) == (True, {})
+    await firm.active("p05", True)
+    await firm.active("p05", False)
+    await firm.settle()
+    assert "p05" not in firm.members()
+
+
+async def test_an_exception_ends_at_its_time(firm: World) -> None:
+    """Without any news."""
+    await firm.fire(*PEOPLE[:4])
+    await firm.settle()
+    await firm.reject("m:p03", until=firm.now + 5 * DAY)
+    await firm.settle()
+    firm.sleep(5 * DAY - 10 * MINUTE)
+    await firm.settle()
+    assert ("p03" in firm.members(), await firm.parked()) == (True, {})
+    firm.sleep(10 * MINUTE)
+    await firm.settle()
+    assert ("p03" in firm.members(), await firm.parked()) == (False, {})
+
+
+@pytest.mark.parametrize("how", ["back", "excluded", "removed by hand"])
+async def test_what_is_parked_is_released_when_its_cause_is_gone(firm: World, how: str) -> None:
+    """And a later leaving is judged anew."""
+    await firm.fire(*PEOPLE[:3])
+    await firm.active("p05", False)
+    await firm.settle()
+    assert names(await firm.parked()) == {"p05"}
+    if how == "back":
+        await firm.active("p05", True)
+    elif how == "excluded":
+        firm.configure(members={"exclude": ["p05@*"]})
+    else:
+        firm.sandbox.state.leave(firm.sandbox.members()["p05@acme.test"].id)
+        await firm.tell("user.updated", ("p05", None, False))
+        await firm.take_out("g1", "p05")
+    await firm.settle()
+    assert await firm.parked() == {}
+
+
+async def test_the_limit_is_a_share_of_many_members(world: World) -> None:
+    """The larger of count and share counts, of the members known at the window's start."""
+    world.configure(teams=[], guard={"max_removals": 2, "max_removal_percent": 10})
+    people = [f"p{number:02}" for number in range(60)]
+    await world.hire(*people)
+    await world.settle()
+    world.sleep(2 * DAY)
+    await world.settle()
+    world.sleep(2 * DAY)
+    await world.fire(*people[:20])
+    await world.settle()
+    assert len(world.members()) == 54
+    world.sleep(DAY + HOUR)
+    await world.fire(*people[20:30])
+    await world.settle()
+    assert len(world.members()) == 54 - 5
+
+
+async def test_a_mapping_that_would_remove_half_the_company_is_held(firm: World) -> None:
+    """The configuration is an input like any other, under the same guard."""
+    await firm.group("g2", "GitBook Users", *PEOPLE[:10])
+    await firm.settle()
+    firm.configure(members={"groups": ["GitBook Users"]})
+    await firm.settle()
+    assert len(firm.members()) == 17
+    assert len(names(await firm.parked())) == 7
+    firm.configure(members={})
+    await firm.settle()
+    assert (set(firm.members()), await firm.parked()) == (set(PEOPLE), {})
+
+
+async def test_ids_of_parked_items_are_stable(firm: World) -> None:
+    """The same for the same object, whenever it is planned."""
+    await firm.fire(*PEOPLE[:4])
+    await firm.settle()
+    first = (await firm.held("m:p03")).id
+    await firm.hire("p03")
+    await firm.settle()
+    assert await firm.parked() == {}
+    await firm.fire("p03")
+    await firm.settle()
+    assert (await firm.held("m:p03")).id == first
+
+
+# who needs a person, whatever the number
+
+
+async def test_admins_and_protected_people_wait_for_a_person(world: World) -> None:
+    """Each with its reason; then they go."""
+    world.configure(guard={"protect": ["CTO@*"]}, roles=[{"group": "Admins", "role": "admin"}])
+    await world.hire("ana", "cto")
+    await world.group("g1", "Admins", "ana")
+    await world.settle()
+    await world.fire("ana", "cto")
+    await world.settle()
+    parked = await world.parked()
+    assert "admin" in parked["m:ana"]
+    assert "protect list" in parked["m:cto"]
+    await world.approve()
+    await world.settle()
+    assert (world.members(), await world.parked()) == ({}, {})
+
+
+async def test_the_owner_of_the_token_is_never_removed(world: World) -> None:
+    """Not even when a person approves."""
+    owner = world.sandbox.owner.email
+    await world.hire(owner)
+    await world.settle()
+    await world.fire(owner)
+    await world.settle()
+    assert (await world.held("m:owner")).final
+    await world.approve()
+    await world.settle()
+    assert world.removals() == 0
+    assert "token is theirs" in (await world.parked())["m:owner"]
+
+
+async def test_of_two_admins_who_leave_at_once_one_stays(world: World) -> None:
+    """The second is the last one by then. (The token's owner is no admin here, so GitBook answers 202.)"""
+    world.sandbox.seed_member("ana@acme.test", "admin")
+    world.sandbox.seed_member("bo@acme.test", "admin")
+    await world.hire("ana", "bo")
+    await world.settle()
+    await world.fire("ana", "bo")
+    await world.settle()
+    world.sandbox.state.change(world.sandbox.owner, role="read")
+    remove = world.worker.client(world.settings.targets[0]).remove
+    world.worker.client(world.settings.targets[0]).remove = lambda ident: _removed(world, ident, remove)  # type: ignore[method-assign]
+    await world.approve()
+    await world.settle()
+    assert (world.members(), world.removals()) == ({"bo": "admin"}, 1)
+    assert "last admin" in (await world.parked())["m:bo"]
+
+
+async def _removed(world: World, ident: str, remove: object) -> object:
+    """Let the call be an admin's."""
+    world.sandbox.state.change(world.sandbox.state.members[world.sandbox.owner.id], role="admin")
+    try:
+        return await remove(ident)  # type: ignore[operator]
+    finally:
+        world.sandbox.state.change(world.sandbox.state.members[world.sandbox.owner.id], role="read")
+
+
+async def test_the_last_admin_keeps_the_role(world: World) -> None:
+    """Two lose it at once: one does, the other is held; with another admin it is released."""
+    world.configure(roles=[{"group": "Admins", "role": "admin"}])
+    await world.hire("ana", "bo", "cy")
+    await world.group("g1", "Admins", "ana", "bo")
+    await world.settle()
+    world.sandbox.state.change(world.sandbox.owner, role="read")
+    await world.take_out("g1", "ana", "bo")
+    await world.settle()
+    assert world.members() == {"ana": "read", "bo": "admin", "cy": "read"}
+    assert "last admin" in (await world.parked())["m:bo"]
+    await world.add("g1", "bo")
+    await world.settle()
+    assert (world.members()["bo"], await world.parked()) == ("admin", {})
+
+
+async def test_the_owner_keeps_the_role_and_others_lose_theirs(world: World) -> None:
+    """What is held does not stand in the way of the next."""
+    world.configure(roles=[{"group": "Admins", "role": "admin"}])
+    owner = world.sandbox.owner.email
+    await world.hire(owner, "zed")
+    await world.group("g1", "Admins", owner, "zed")
+    await world.settle()
+    await world.take_out("g1", owner, "zed")
+    await world.settle()
+    assert world.members() == {"zed": "read"}
+    assert world.sandbox.members()[owner].role == "admin"
+    assert set(await world.parked()) == {"m:owner"}
+
+
+# removals that GitBook does not make
+
+
+async def test_202_is_no_removal(world: World) -> None:
+    """Parked with its reason; an approval asks again; gone once an admin has confirmed it."""
+    await world.hire("ana", "bo")
+    await world.settle()
+    world.sandbox.inject(removal_202=True)
+    await world.fire("ana", "bo")
+    await world.settle()
+    assert set(world.members()) == {"ana", "bo"}
+    assert all("removal requested" in reason for reason in (await world.parked()).values())
+    calls = world.removals()
+    for _ in range(3):
+        world.sleep(HOUR)
+        await world.settle()
+    assert (world.removals(), len(await world.parked())) == (calls, 2)
+    world.sandbox.state.leave(world.sandbox.members()["ana@acme.test"].id)
+    world.sleep(HOUR)
+    await world.settle()
+    assert set(await world.parked()) == {"m:bo"}
+    world.sandbox.heal()
+    await world.approve()
+    await world.settle()
+    assert (world.members(), await world.parked()) == ({}, {})
+
+
+async def test_a_leaver_with_a_pending_invite_is_removed_when_they_appear(world: World) -> None:
+    """Parked meanwhile: the API cannot revoke it."""
+    world.configure(sso=False)
+    world.sandbox.inject(pending_invites=["*"])
+    await world.hire("ana")
+    await world.settle()
+    await world.fire("ana")
+    await world.settle()
+    assert "pending invite: revoke it in GitBook" in (await world.parked())["m:ana"]
+    world.sleep(2 * HOUR)
+    await world.settle()
+    assert set(await world.parked()) == {"m:ana"}
+    world.sandbox.accept("ana@acme.test")
+    world.sleep(HOUR)
+    await world.settle()
+    assert (world.members(), await world.parked()) == ({}, {})
+
+
+# invites
+
+
+async def test_invites_beyond_max_invites_are_parked(world: World) -> None:
+    """They stay so until a person approves; a rejected one is not asked about again."""
+    world.configure(guard={"max_invites": 2})
+    await world.hire("ana", "bo", "cy", "di", "ed")
+    await world.settle()
+    assert set(world.members()) == {"ana", "bo"}
+    world.sleep(2 * DAY)
+    await world.active("cy", True)
+    await world.settle()
+    assert set(await world.parked()) == {"m:cy", "m:di", "m:ed"}
+    await world.approve("m:cy")
+    await world.reject("m:di")
+    await world.active("ed", False)
+    await world.settle()
+    assert (set(world.members()), await world.parked()) == ({"ana", "bo", "cy"}, {})
+    await world.group("g1", "Writers", "di")
+    await world.settle()
+    assert (set(world.members()), await world.parked()) == ({"ana", "bo", "cy"}, {})
+
+
+# teams
+
+
+async def test_a_drip_of_losses_is_parked_when_it_is_too_much(firm: World) -> None:
+    """One user_removed at a time: after half of the team the rest waits for a person."""
+    for name in PEOPLE[:13]:
+        await firm.take_out("g1", name)
+        await firm.settle()
+    assert firm.teams() == {"Writers": set(PEOPLE[10:])}
+    held = await firm.held("t:Writers")
+    assert held.emails == tuple(f"{name}@acme.test" for name in PEOPLE[10:13])
+    assert "more than team_max_removal_percent = 50" in held.reason
+    await firm.approve()
+    await firm.settle()
+    assert (firm.teams(), await firm.parked()) == ({"Writers": set(PEOPLE[13:])}, {})
+
+
+async def test_a_group_deleted_by_mistake_empties_no_team(firm: World) -> None:
+    """All of its members wait, the team stays; approved, they go and the team with them."""
+    await firm.tell("group.deleted", group=("g1", None))
+    await firm.settle()
+    assert firm.teams() == {"Writers": set(PEOPLE)}
+    assert len((await firm.held("t:Writers")).emails) == 20
+    await firm.approve()
+    await firm.settle()
+    assert (firm.teams(), await firm.parked(), set(firm.members())) == ({}, {}, set(PEOPLE))
+
+
+async def test_a_group_deleted_by_mistake_and_made_again_lets_go_of_them(firm: World) -> None:
+    """Whoever is in the group again does not leave the team any more."""
+    await firm.tell("group.deleted", group=("g1", None))
+    await firm.settle()
+    await firm.group("g1", "Writers", *PEOPLE)
+    await firm.settle()
+    assert (firm.teams(), await firm.parked()) == ({"Writers": set(PEOPLE)}, {})
+
+
+async def test_people_who_may_not_leave_a_team_stay_until_they_come_and_go_again(firm: World) -> None:
+    """A rejected loss is an exception for those it names, and for nobody else."""
+    await firm.take_out("g1", *PEOPLE[:12])
+    await firm.settle()
+    await firm.reject()
+    await firm.settle()
+    assert (firm.teams(), await firm.parked()) == ({"Writers": set(PEOPLE)}, {})
+    await firm.take_out("g1", "p15")
+    await firm.active("p00", True)
+    await firm.settle()
+    assert firm.teams() == {"Writers": set(PEOPLE) - {"p15"}}
+    await firm.add("g1", "p00")
+    await firm.settle()
+    await firm.take_out("g1", "p00")
+    await firm.settle()
+    assert firm.teams() == {"Writers": set(PEOPLE) - {"p15", "p00"}}
+
+
+async def test_an_exception_of_a_team_ends_at_its_time(firm: World) -> None:
+    """Then the losses are judged anew: they are held again."""
+    await firm.take_out("g1", *PEOPLE[:12])
+    await firm.settle()
+    await firm.reject(until=firm.now + DAY)
+    await firm.settle()
+    assert await firm.parked() == {}
+    firm.sleep(DAY + 1)
+    await firm.settle()
+    assert len((await firm.held("t:Writers")).emails) == 12
+
+
+async def test_who_is_parked_keeps_the_teams(firm: World) -> None:
+    """A removal that waits takes nothing away, whatever becomes of the groups."""
+    await firm.fire(*PEOPLE[:4])
+    await firm.settle()
+    await firm.take_out("g1", "p03")
+    await firm.settle()
+    assert "p03" in firm.teams()["Writers"]
+
+
+async def test_deleting_teams_is_counted_and_parked_too(world: World) -> None:
+    """A team is like a member there; approved it goes, needed again it is released."""
+    world.configure(guard={"max_removals": 1, "max_removal_percent": 0})
+    await world.hire("ana")
+    for number in range(4):
+        await world.group(f"g{number}", f"T{number}", "ana")
+    await world.settle()
+    for number in range(3):
+        await world.tell("group.deleted", group=(f"g{number}", None))
+    await world.settle()
+    assert set(world.teams()) == {"T1", "T2", "T3"}
+    assert set(await world.parked()) == {"t:T1", "t:T2"}
+    world.sleep(2 * DAY)
+    await world.add("g3", "ana")
+    await world.take_out("g3", "ana")
+    await world.settle()
+    assert set(await world.parked()) == {"t:T1", "t:T2"}
+    assert (await world.held("t:T1")).id == parked_id("delete", "t:T1")
+    await world.approve("t:T1")
+    await world.group("g2", "T2", "ana")
+    await world.settle()
+    assert (world.teams(), await world.parked()) == ({"T2": {"ana"}, "T3": set()}, {})
