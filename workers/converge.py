@@ -15,7 +15,7 @@ from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name, make_ref
-from bridge.store.targets import GROUP, MEMBER, TEAM, TargetState, TargetStore, Work
+from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore, Work
 from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
 from workers import hold
 from workers.context import Worker
@@ -98,7 +98,7 @@ async def _probe(run: Run) -> None:
         await run.read(run.client.ping())
     except TargetError as error:
         await run.down(_down_state(run.state.state, error), error.message)
-    run.state = TargetState(downs=run.downs)
+    run.state = run.health()
     work = run.store.key("work")
     later = await run.worker.store.call("ZRANGEBYSCORE", work, f"({run.now}", "+inf")
     refused = {name for name, waiting in (await run.store.waiting(later)).items() if waiting.refused}
@@ -124,10 +124,7 @@ def reload_token(target: TargetSettings) -> None:
 async def _note_state(run: Run) -> None:
     limited = run.limited_until * 1000 > run.now
     reason = "the target's rate limit is used up" if limited else None
-    state = TargetState(
-        "rate_limited" if limited else "ok", reason, run.limited_until if limited else 0.0,
-        run.failures, run.downs,
-    )  # fmt: skip
+    state = run.health("rate_limited", reason, run.limited_until) if limited else run.health()
     if state != run.state:
         run.state = state
         await run.commit([run.store.put_state(state)])

@@ -42,8 +42,8 @@ class Run:
 
     `names`: configured names of the directories it follows; `later`: objects of this step that are not
     done, and when to look again (unix ms); `buried`: objects given up in this step; `held_back`: objects
-    that a call of an earlier worker may still change, and until when; `refused`: refusals since the
-    last success; `known_now`: people whose invite or reading in this step has made them known;
+    that a call of an earlier worker may still change, and until when; `refused`, `refusing`, `failures`,
+    `downs`: see TargetState; `known_now`: people whose invite or reading in this step has made them known;
     `retried`: objects looked at once more after a 404 or 409; `ends`: of its slice, by the monotonic clock.
     """
 
@@ -57,7 +57,8 @@ class Run:
     later: dict[str, int] = field(default_factory=dict)
     buried: set[str] = field(default_factory=set)
     held_back: dict[str, int] = field(default_factory=dict)
-    refused: list[Held] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    refusing: bool = False
     causes: dict[str, str] = field(default_factory=dict)
     waits: dict[str, Waiting] = field(default_factory=dict)
     known_now: dict[str, MemberBinding] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Run:
     def __post_init__(self) -> None:
         """Let the client ask for the lease before each call, and tell us of each."""
         self.failures, self.downs = self.state.failures, self.state.downs
+        self.refused, self.refusing = list(self.state.refused), self.state.refusing
         if self.state.state == "rate_limited":
             self.limited_until = self.state.resumes_at
         self.client.before_call = self.lease.check
@@ -134,7 +136,7 @@ class Run:
         await self._settle(
             objects, [*done(result), *self._well(objects), *self._records(objects, change, "done")]
         )
-        self.failures, self.downs, self.refused = 0, 0, []
+        self.failures, self.downs, self.refused, self.refusing = 0, 0, [], False
         return result
 
     def _begin(self, objects: Sequence[str], call: Callable[[], Awaitable[R]]) -> asyncio.Future[R]:
@@ -192,11 +194,17 @@ class Run:
             self.later[each] = self.now + int(span * random.uniform(0.5, 1) * 1000)  # noqa: S311 - jitter
         await self.commit([self.store.wait(each, self.waits[each]) for each in objects])
 
+    def health(self, state: str = "ok", reason: str | None = None, resumes_at: float = 0.0) -> TargetState:
+        """Return how the target is doing, with what is remembered for the next run."""
+        refused = tuple(self.refused)
+        return TargetState(state, reason, resumes_at, self.failures, self.downs, refused, self.refusing)
+
     async def down(self, state: str, reason: str) -> None:
         """Stop until a probe finds the target well. Raises TargetDownError."""
         self.downs += 1
         resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(self.downs - 1, 4))
-        self.state = TargetState(state, reason, resumes_at, downs=self.downs)
+        self.failures = 0
+        self.state = self.health(state, reason, resumes_at)
         await self.commit([self.store.put_state(self.state)])
         self.worker.log.warning("target.down", target=self.target.name, state=state, reason=reason)
         raise TargetDownError(reason)
@@ -208,10 +216,10 @@ class Run:
         """
         held = Held(name, name, change, reason, self.now, self.waits.get(name, Waiting()).attempts + 1)
         self.buried.add(name)
-        self.refused += [held] if asked else []
+        self.refused += [name] if asked and name not in self.refused else []
         await self.commit([self.store.bury(held)])
         self.worker.log.warning("object.dead", target=self.target.name, object=name, reason=reason)
-        if len(self.refused) >= REFUSALS_IN_A_ROW:
+        if asked and len(self.refused) >= (1 if self.refusing else REFUSALS_IN_A_ROW):
             await self._unbury(reason)
 
     async def _unbury(self, reason: str) -> None:
@@ -219,8 +227,7 @@ class Run:
 
         They back off, so that others come before them when the target is asked again.
         """
-        names = [held.object for held in self.refused]
-        self.refused = []
+        names, self.refused, self.refusing = self.refused, [], True
         self.buried -= set(names)
         await self.back_off(names, reason, refused=True)
         work = self.store.key("work")
@@ -228,7 +235,7 @@ class Run:
             *(("HDEL", self.store.key("dead"), name) for name in names),
             *(("ZADD", work, "XX", self.later[name], name) for name in names),
         ])  # fmt: skip
-        await self.down("unavailable", f"{len(names)} objects refused in a row: {reason}")
+        await self.down("unavailable", f"refuses one object after another: {reason}")
 
     def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:
         call = self.last_call or Call("", "", "", 0, 0.0)

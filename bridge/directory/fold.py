@@ -57,6 +57,12 @@ def needs(events: list[DirectoryEvent]) -> tuple[set[str], set[str], set[Pair]]:
     return users, groups, pairs
 
 
+def tells_list(event: DirectoryEvent) -> bool:
+    """Tell whether an event is folded into its group's lists: a group that is made has nobody in it."""
+    group = event.group
+    return group is not None and (group.members is not None or event.name is EventName.GROUP_CREATED)
+
+
 def fold(mirror: Mirror, events: list[DirectoryEvent]) -> Touched:
     """Fold events into the mirror, in the order of the journal; the end does not depend on that order."""
     touched = Touched()
@@ -100,11 +106,10 @@ def _fold_group(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: G
             touched.news_of_groups.add(news.id)
         if after.name and not (before and before.name):
             touched.resolved.add(f"g:{news.id}")
-    if news.members is None or event.name is EventName.GROUP_DELETED:
-        return
     if event.name is EventName.GROUP_CREATED:  # nobody was in it before, so its first list is news
         _fold_list(mirror, touched, news.id, (), event.stamp)
-    _fold_list(mirror, touched, news.id, news.members, event.stamp)
+    if news.members is not None and event.name is not EventName.GROUP_DELETED:
+        _fold_list(mirror, touched, news.id, news.members, event.stamp)
 
 
 def _shown_group(group: Group) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from bridge.directory.events import DirectoryEvent
-from bridge.directory.fold import Mirror, Pair, Touched, needs
+from bridge.directory.fold import Mirror, Pair, Touched, needs, tells_list
 from bridge.directory.groups import (
     Group,
     MemberList,
@@ -54,7 +54,7 @@ class MirrorStore:
     async def load(self, directory: str, events: list[DirectoryEvent]) -> Mirror:
         """Read the part of a directory's mirror that folding these events needs."""
         user_ids, group_ids, pairs = needs(events)
-        with_lists = {event.group.id for event in events if event.group and event.group.members is not None}
+        with_lists = {event.group.id for event in events if event.group and tells_list(event)}
         lists = await self._lists(directory, with_lists)
         pairs |= {(gid, uid) for gid, told in lists.items() for each in told for uid in each.members}
         users, groups = await self._objects(directory, user_ids, group_ids)

@@ -36,8 +36,8 @@ class Work:
 class TargetState:
     """How a target is doing. `resumes_at`: unix seconds, 0 for none.
 
-    `failures`: calls without an answer in a row; `downs`: how often in a row it was given up for a while;
-    a change that was made ends both.
+    Since the last change that was made: `failures`: calls without an answer; `downs`: how often it was
+    given up for a while; `refused`: objects it said no to, `refusing`: so many that it is to blame.
     """
 
     state: str = "ok"
@@ -45,6 +45,8 @@ class TargetState:
     resumes_at: float = 0.0
     failures: int = 0
     downs: int = 0
+    refused: tuple[str, ...] = ()
+    refusing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +297,8 @@ class TargetStore:
     async def state(self) -> TargetState:
         """Return how the target is doing."""
         row = await self.store.call("GET", self.key("state"))
-        return TargetState(**orjson.loads(row)) if row else TargetState()
+        told = orjson.loads(row) if row else {}
+        return TargetState(**told | {"refused": tuple(told.get("refused", ()))})
 
     def put_state(self, state: TargetState) -> Command:
         """Write how the target is doing."""

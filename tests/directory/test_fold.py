@@ -165,9 +165,9 @@ def _of_group(event: DirectoryEvent) -> Iterator[Step]:
 def _of_lists(gid: str, events: Sequence[DirectoryEvent]) -> list[Step]:
     told: set[tuple[int, tuple[str, ...]]] = set()
     for event in events:
-        if event.group and event.group.id == gid and event.group.members is not None:
-            told.add((event.stamp, event.group.members))
+        if event.group and event.group.id == gid:
             told |= {(event.stamp, ())} if event.name is MADE else set()
+            told |= {(event.stamp, event.group.members)} if event.group.members is not None else set()
     changes: dict[tuple[str, int], bool] = {}  # by user and time; of two at once the later list's
     for (_, before), (stamp, after) in pairwise(sorted(told)):
         changes |= {(uid, stamp): uid in after for uid in set(after) ^ set(before)}
@@ -345,14 +345,18 @@ def test_lists_after_patches_are_stale() -> None:
     assert set() == effective(folded(of_member(ADDED, 0), *events)[0])[2]
 
 
-def test_lists_of_a_group_whose_creation_was_seen() -> None:
-    """Nobody was in it before: the first list is news. Without its creation it is a baseline."""
-    put = of_group(CHANGED, 5, "W", "12")
-    assert set() == effective(folded(put)[0])[2]
-    seen = [of_group(MADE, 1, "W", ""), put]
+@pytest.mark.parametrize("first", [None, ""])
+def test_lists_of_a_group_whose_creation_was_seen(first: str | None) -> None:
+    """Nobody was in it before: the first list is news, whether or not the creation told an empty one."""
+    seen = [of_group(MADE, 1, "W", first), of_group(CHANGED, 5, "W", "12")]
     for order in (seen, seen[::-1]):
-        assert {("g1", "u1"), ("g1", "u2")} == effective(folded(*order)[0])[2]
+        assert {("g1", "u1"), ("g1", "u2")} == effective(deliver(order, [1]))[2]
     assert {("g1", "u1")} == effective(folded(of_group(MADE, 1, "W", "1"))[0])[2]
+
+
+def test_lists_of_a_group_whose_creation_was_not_seen() -> None:
+    """The first one is only a baseline."""
+    assert set() == effective(folded(of_group(CHANGED, 5, "W", "12"))[0])[2]
 
 
 def test_more_than_eight_lists() -> None:

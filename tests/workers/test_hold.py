@@ -135,6 +135,8 @@ async def test_the_limit_is_a_share_of_many_members(world: World) -> None:
     await world.fire(*people[:20])
     await world.settle()
     assert len(world.members()) == 54
+    world.sleep(HOUR)
+    await world.settle()
     world.sleep(DAY + HOUR)
     await world.fire(*people[20:30])
     await world.settle()

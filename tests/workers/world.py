@@ -262,7 +262,9 @@ def short(text: str) -> str:
     return text.removesuffix("@acme.test")
 
 
-def counted(world: Callable[[], World], step: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+def counted(
+    world: Callable[[], World], step: Callable[..., Awaitable[bool]]
+) -> Callable[..., Awaitable[bool]]:
     """Wrap a step of the convergence: time passes with each, and there may not be too many of them."""
 
     async def stepped(*args: Any) -> bool:

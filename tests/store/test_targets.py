@@ -1,0 +1,203 @@
+"""What is known, waiting and decided of one target."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
+from bridge.plan.teams import TeamBinding
+from bridge.settings import TargetSettings
+from bridge.store.commit import Transaction
+from bridge.store.mirror import Command
+from bridge.store.redis import Store
+from bridge.store.targets import (
+    Counts,
+    Decision,
+    Held,
+    Intent,
+    TargetState,
+    TargetStore,
+    Waiting,
+    Work,
+    target_id,
+)
+
+ANA, BO = "m:ana@acme.test", "m:bo@acme.test"
+HELD = Held("a1", ANA, "remove", "too many", 1000, 2, "token", True, ("ana@acme.test",))
+
+
+@pytest.fixture
+def target(store: Store) -> TargetStore:
+    """A target's keys."""
+    return TargetStore(store, "gitbook-acme-1")
+
+
+async def run(target: TargetStore, commands: Iterable[Command]) -> None:
+    """Run commands in a transaction."""
+    transaction = Transaction(target.store)
+    transaction.add_all(commands)
+    assert await transaction.run()
+
+
+def settings(**keys: str) -> TargetSettings:
+    """One of [[targets]]."""
+    return TargetSettings.model_validate({"name": "docs", "organization": "acme", "token": "t", **keys})
+
+
+def test_a_target_is_what_it_is() -> None:
+    """Not what the config calls it, nor whose token is used."""
+    assert target_id(settings()) == target_id(settings(name="other", token="other"))
+    other = [settings(organization="b"), settings(api_url="https://b.test/v1")]
+    assert len({target_id(settings()), *map(target_id, other)}) == 3
+
+
+# -- work
+
+
+async def test_due_work_the_longest_due_first(target: TargetStore) -> None:
+    """As much as asked for, and nothing that is due later."""
+    await run(target, [*target.mark([BO], 2000), *target.mark([ANA], 1000), *target.mark(["m:cy"], 3000)])
+    assert await target.due(2000, 10) == [Work(ANA, 1000, "1"), Work(BO, 2000, "1")]
+    assert await target.due(2000, 1) == [Work(ANA, 1000, "1")]
+    assert await target.due(999, 10) == []
+
+
+async def test_marks_are_set_to_the_earlier_time(target: TargetStore) -> None:
+    """And counted, so that news in the middle of work on an object is seen."""
+    for now in (2000, 3000, 1000):
+        await run(target, target.mark([ANA], now))
+    [work] = await target.due(9000, 10)
+    assert work == Work(ANA, 1000, "3")
+    await run(target, [*target.mark([ANA], 5000), target.clear(work), target.defer(work, 8000)])
+    assert await target.due(9000, 10) == [Work(ANA, 1000, "4")]
+
+
+async def test_news_about_what_backs_off_makes_it_due(target: TargetStore) -> None:
+    """It does not wait for its time."""
+    await run(target, target.mark([ANA], 1000))
+    [work] = await target.due(1000, 10)
+    await run(target, [target.defer(work, 60_000)])
+    assert await target.due(1000, 10) == []
+    await run(target, target.mark([ANA], 2000))
+    assert await target.due(2000, 10) == [Work(ANA, 2000, "2")]
+
+
+async def test_what_is_done_is_off_the_list(target: TargetStore) -> None:
+    """With its count."""
+    await run(target, target.mark([ANA, BO], 1000))
+    await run(target, [target.clear(work) for work in await target.due(1000, 10)])
+    assert await target.due(1000, 10) == []
+    assert await target.store.call("EXISTS", target.key("work"), target.key("workv")) == 0
+
+
+async def test_a_target_at_a_glance(target: TargetStore) -> None:
+    """What is under way is running and not due; what is due later waits."""
+    assert await target.counts(1000) == Counts()
+    intent = Intent("invite", 1, 900, "w1")
+    await run(target, [
+        *target.mark([ANA, BO, "m:cy"], 1000), *target.mark(["m:di"], 1001), *target.intend([ANA], intent),
+        target.park(HELD), target.bury(HELD), target.put_member("ana@acme.test", MemberBinding(State.KNOWN)),
+        ("ZADD", target.key("pending"), 5, "x"),
+    ])  # fmt: skip
+    assert await target.counts(1000) == Counts(2, 1, 1, 1, 1, 1, 1)
+
+
+async def test_targets_know_nothing_of_each_other(target: TargetStore) -> None:
+    """Each has its own keys."""
+    await run(target, [*target.mark([ANA], 1), target.park(HELD)])
+    assert await TargetStore(target.store, "gitbook-other-1").counts(9) == Counts()
+
+
+# -- bindings
+
+
+async def test_members(target: TargetStore) -> None:
+    """What is known comes back as it was; absent ones are forgotten, since only a reading shows absence."""
+    known = MemberBinding(
+        State.KNOWN,
+        "m1",
+        "edit",
+        True,
+        True,
+        True,
+        True,
+        True,
+        ("d\x1fu1", "d\x1fu2"),
+        {"t1": GIVEN, "t2": FOUND},
+    )
+    invited = MemberBinding(State.INVITED, admitted=True)
+    await run(target, [target.put_member("a@x.test", known), target.put_member("b@x.test", invited)])
+    both = ["a@x.test", "b@x.test", "c@x.test"]
+    assert await target.members(both) == {"a@x.test": known, "b@x.test": invited}
+    absent = MemberBinding(State.ABSENT)
+    await run(target, [target.put_member("a@x.test", absent), target.put_member("b@x.test", MemberBinding())])
+    assert await target.members(both) == {}
+    assert await target.members([]) == {}
+
+
+async def test_teams_and_titles(target: TargetStore) -> None:
+    """By title; nothing is kept of a group that maps to none."""
+    team = TeamBinding("t1", "Writers", True, ("d\x1fg1",), 1000)
+    await run(target, [
+        target.put_team("Writers", team), target.put_team("Editors", TeamBinding()),
+        target.put_titles("d\x1fg1", ("Writers", "Everyone")), target.put_titles("d\x1fg2", ()),
+    ])  # fmt: skip
+    assert await target.teams() == {"Writers": team, "Editors": TeamBinding()}
+    refs = ["d\x1fg1", "d\x1fg2"]
+    assert await target.titles_of_groups(refs) == {"d\x1fg1": ("Writers", "Everyone")}
+    await run(target, [target.put_team("Writers", None), target.put_titles("d\x1fg1", ())])
+    assert await target.teams() == {"Editors": TeamBinding()}
+    assert await target.titles_of_groups(refs) == {}
+
+
+async def test_doubts(target: TargetStore) -> None:
+    """One that came up again while the target was read stays."""
+    await run(target, target.doubt([ANA, BO]))
+    read = await target.unknown([ANA, BO, "m:cy"])
+    assert read == {ANA: "1", BO: "1"}
+    await run(target, [*target.doubt([BO]), *(target.trust(name, count) for name, count in read.items())])
+    assert await target.unknown([ANA, BO]) == {BO: "2"}
+
+
+async def test_intents(target: TargetStore) -> None:
+    """Written before a call, gone after it."""
+    intent = Intent("invite 2 people", 7, 1000, "w1")
+    await run(target, target.intend([ANA, BO], intent))
+    assert await target.intents() == {ANA: intent, BO: intent}
+    await run(target, [target.ended([ANA])])
+    assert await target.intents() == {BO: intent}
+
+
+async def test_what_waits_for_a_person(target: TargetStore) -> None:
+    """By id, with what was decided; both go when the cause is gone."""
+    decision = Decision(True, "root", 1000, "leaves", 2000.5, "token", ("ana@acme.test",))
+    await run(target, [target.park(HELD), target.decide("a1", decision)])
+    assert await target.parked() == {"a1": HELD}
+    assert await target.parked_of(["a1", "a2"]) == {"a1": HELD}
+    assert await target.decisions(["a1", "a2"]) == {"a1": decision}
+    await run(target, target.unpark("a1"))
+    assert (await target.parked(), await target.decisions(["a1"])) == ({}, {})
+
+
+async def test_what_is_given_up_or_backs_off(target: TargetStore) -> None:
+    """By object; revived it is neither."""
+    waiting = Waiting(3, 1000, "GitBook answered 503")
+    await run(target, [target.bury(HELD), target.wait(ANA, waiting)])
+    assert await target.dead() == {ANA: HELD}
+    assert await target.waiting([ANA, BO]) == {ANA: waiting}
+    await run(target, target.revive(ANA))
+    assert (await target.dead(), await target.waiting([ANA])) == ({}, {})
+
+
+async def test_state_history_causes(target: TargetStore) -> None:
+    """A target of which nothing is known is well; the newest call comes first."""
+    assert await target.state() == TargetState()
+    state = TargetState("unavailable", "503", 12.5, 3)
+    rows = [{"object": ANA, "status": status} for status in (200, 503)]
+    await run(target, [
+        target.put_state(state), *map(target.record, rows), ("HSET", target.key("cause"), ANA, "d1"),
+    ])  # fmt: skip
+    assert await target.state() == state
+    assert await target.history(10) == rows[::-1]
+    assert await target.history(1) == rows[1:]
+    assert await target.causes([ANA, BO]) == {ANA: "d1"}
