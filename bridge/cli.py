@@ -1,24 +1,47 @@
 """The command `bridge`."""
 
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
 import typer
 
-from bridge.commands import check, demo, held, init, plan, run, sandbox, status
+# Where each command is. Only the one that is asked for is imported: `bridge status` needs no web server.
+COMMANDS = {
+    "init": "init", "demo": "demo", "run": "run", "serve": "run", "worker": "run", "check": "check",
+    "status": "status", "plan": "plan", "parked": "held", "approve": "held", "reject": "held", "dead": "held",
+    "sandbox": "sandbox",
+}  # fmt: skip
 
-app = typer.Typer(
-    name="bridge",
-    help="Keeps a GitBook organisation in step with your company's directory.",
-    no_args_is_help=True,
-    add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-for command in (
-    init.init, demo.demo, run.run, run.serve, run.worker, check.check, status.status, plan.plan,
-    held.parked, held.approve, held.reject, held.dead, sandbox.sandbox,
-):  # fmt: skip
-    app.command()(command)
+
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with these commands."""
+    app = typer.Typer(
+        name="bridge",
+        help="Keeps a GitBook organisation in step with your company's directory.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_bridge)
+    for name in names:
+        app.command(name)(getattr(import_module(f"bridge.commands.{COMMANDS[name]}"), name))
+    return app
+
+
+def _bridge() -> None:
+    """Keeps a GitBook organisation in step with your company's directory."""
+
+
+def __getattr__(name: str) -> Any:
+    """Make `app`, with all commands, when somebody asks for it."""
+    if name == "app":
+        return make_app()
+    raise AttributeError(name)
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    make_app([first] if first in COMMANDS else COMMANDS)()
