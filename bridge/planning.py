@@ -2,8 +2,8 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeGuard
 
 from bridge.plan.changes import (
     Change,
@@ -12,9 +12,19 @@ from bridge.plan.changes import (
     Invite,
     Remove,
     RenameTeam,
+    SetRole,
     UpdateTeamMembers,
 )
-from bridge.plan.guard import Fresh, needs_person, never, over_limit, parked_id
+from bridge.plan.guard import (
+    Fresh,
+    Hold,
+    needs_person,
+    never,
+    over_invites,
+    over_limit,
+    over_team_limit,
+    parked_id,
+)
 from bridge.plan.members import MemberBinding, MemberPlan, State, plan_member, want
 from bridge.plan.people import Person
 from bridge.plan.teams import TeamBinding, title_problem
@@ -22,7 +32,7 @@ from bridge.settings import Settings, TargetSettings
 from bridge.store.mirror import MirrorStore
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import Target
-from bridge.targets.lists import find_members, find_teams
+from bridge.targets.lists import find_members, find_teams, walk
 
 INVITES_AT_ONCE = 100
 
@@ -95,7 +105,8 @@ async def make_plan(settings: Settings, target: TargetSettings, store: TargetSto
     titles = {name[2:] for name in objects if name.startswith(TEAM)} & set(teams)
     plan = Plan()
     steps = await _people_steps(target, store, client, plans)
-    steps += await _team_steps(client, plans, teams, titles)
+    steps += await _team_steps(target, store, client, plans, teams)
+    steps += await _title_steps(client, plans, teams, titles)
     plan.steps = sorted(steps, key=lambda step: step.change.sort_key)
     plan.notes = [f"{p.wanted.email}: {p.impossible}" for p in plans if p.impossible]
     plan.notes += [f"{p.wanted.email}: pending invite: revoke it in GitBook" for p in plans if p.pending]
@@ -126,41 +137,85 @@ async def _bindings(store: TargetStore, client: Target, persons: list[Person]) -
 async def _people_steps(
     target: TargetSettings, store: TargetStore, client: Target, plans: list[MemberPlan]
 ) -> list[Step]:
-    removals = [plan for plan in plans if plan.removal]
-    steps = [Step(c) for plan in plans for c in plan.changes if not isinstance(c, Remove)]
-    if not removals:
+    changes = sorted((c for plan in plans for c in plan.changes), key=lambda change: change.sort_key)
+    guarded = [c for c in changes if isinstance(c, Remove) or _takes_admin(c)]
+    steps = [Step(c) for c in changes if c not in guarded and not isinstance(c, Invite)]
+    steps += await _invite_steps(target, store, [c for c in changes if isinstance(c, Invite)])
+    if not guarded:
         return steps
     owner = await client.owner()
     admins = {member.id for member in (await client.members(role="admin")).items}
     parked = await store.parked()
     start = await store.store.call("ZRANGE", store.key("sizes"), 0, 0)
-    window, size = await _removed(target, store), int(start[0].partition(":")[2]) if start else 0
-    for plan in sorted(removals, key=lambda each: each.wanted.email):
-        removal = plan.removal
-        if removal is None:
-            continue
-        fresh = Fresh(removal.id == owner, removal.id in admins, admins == {removal.id})
-        waits = parked.get(parked_id("remove", removal.object))
-        hold = never(fresh) or needs_person(target.guard, removal, fresh)
-        hold = hold or over_limit(target.guard, window, size)
-        reason = waits.reason if waits else hold.reason if hold else None
-        window += reason is None
-        steps.append(Step(removal, reason))
+    window, size = await _counted(target, store, "guard"), int(start[0].partition(":")[2]) if start else 0
+    for change in guarded:
+        ident: str = change.id
+        fresh = Fresh(ident == owner, ident in admins, admins == {ident})
+        hold = never(fresh)
+        if isinstance(change, Remove):
+            waits = parked.get(parked_id("remove", change.object))
+            hold = Hold(waits.reason) if waits else hold or needs_person(target.guard, change, fresh)
+            hold = hold or over_limit(target.guard, window, size)
+            window += hold is None
+        if hold is None:
+            admins.discard(ident)
+        steps.append(Step(change, hold.reason if hold else None))
     return steps
 
 
-async def _removed(target: TargetSettings, store: TargetStore) -> int:
-    """Return how many removals the guard has counted; the worker lets go of those before its window."""
-    newest = await store.store.call("ZREVRANGE", store.key("guard"), 0, 0, "WITHSCORES")
+def _takes_admin(change: Change) -> TypeGuard[SetRole]:
+    return isinstance(change, SetRole) and change.was == "admin"
+
+
+async def _invite_steps(target: TargetSettings, store: TargetStore, invites: list[Invite]) -> list[Step]:
+    parked, invited = await store.parked(), await _counted(target, store, "invited")
+    steps = []
+    for invite in invites:
+        waits = parked.get(parked_id("invite", invite.object))
+        hold = Hold(waits.reason) if waits else over_invites(target.guard, invited)
+        invited += hold is None
+        steps.append(Step(invite, hold.reason if hold else None))
+    return steps
+
+
+async def _counted(target: TargetSettings, store: TargetStore, what: str) -> int:
+    """Return how many the guard has counted; the worker lets go of those before its window."""
+    newest = await store.store.call("ZREVRANGE", store.key(what), 0, 0, "WITHSCORES")
     if not newest:
         return 0
     start = float(newest[1]) - target.guard.window * 1000
-    return int(await store.store.call("ZCOUNT", store.key("guard"), start, "+inf"))
+    return int(await store.store.call("ZCOUNT", store.key(what), start, "+inf"))
 
 
 async def _team_steps(
-    client: Target, plans: list[MemberPlan], teams: dict[str, TeamBinding], titles: set[str]
+    target: TargetSettings,
+    store: TargetStore,
+    client: Target,
+    plans: list[MemberPlan],
+    teams: dict[str, TeamBinding],
 ) -> list[Step]:
+    join, leave = _moves(plans, teams)
+    unbound = [title for title in join if not teams.get(title, TeamBinding()).id]
+    there = await find_teams(client, unbound) if unbound else {}
+    steps: list[Step] = []
+    for title in sorted({*join, *leave}):
+        ident, add = teams.get(title, TeamBinding()).id, sorted(join[title])
+        if ident is None and title in there:
+            ident = there[title].id
+            add, leave[title] = await _adopted(client, plans, title, ident, add)
+        if ident:
+            steps += await _update_steps(target, store, UpdateTeamMembers(
+                title, "the group's members", ident, tuple(add), tuple(sorted(leave[title])),
+            ))  # fmt: skip
+        elif not title_problem(title):
+            steps.append(Step(CreateTeam(title, "its group has members", tuple(add))))
+    return steps
+
+
+def _moves(
+    plans: list[MemberPlan], teams: dict[str, TeamBinding]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return by title who joins and who leaves."""
     join: dict[str, list[str]] = defaultdict(list)
     leave: dict[str, list[str]] = defaultdict(list)
     by_id = {team.id: title for title, team in teams.items() if team.id}
@@ -169,26 +224,50 @@ async def _team_steps(
             join[title].append(plan.wanted.email)
         for left in plan.leave:
             leave[by_id[left]].append(plan.wanted.email)
-    unbound = [title for title in join if not teams.get(title, TeamBinding()).id]
-    there = await find_teams(client, unbound) if unbound else {}
-    changes: list[Change] = []
-    for title in sorted({*join, *leave} - {title for title in join if title_problem(title)}):
-        ident = teams.get(title, TeamBinding()).id or (there[title].id if title in there else None)
-        if ident is None:
-            changes.append(CreateTeam(title, "its group has members", tuple(sorted(join[title]))))
-        else:
-            add, remove = tuple(sorted(join[title])), tuple(sorted(leave[title]))
-            changes.append(UpdateTeamMembers(title, "the group's members", ident, add, remove))
-    changes += _renames(teams, titles)
-    return [Step(change) for change in changes]
+    return join, leave
 
 
-def _renames(teams: dict[str, TeamBinding], titles: set[str]) -> list[Change]:
+async def _adopted(
+    client: Target, plans: list[MemberPlan], title: str, ident: str, join: list[str]
+) -> tuple[list[str], list[str]]:
+    """Return who gets into a team that is there already, and who out of it: nobody the group never named."""
+    inside = {member.email async for member in walk(lambda page: client.team_members(ident, page))}
+    out = [
+        plan.wanted.email
+        for plan in plans
+        if plan.wanted.email in inside
+        and plan.wanted.member
+        and title in plan.wanted.named_titles - plan.wanted.titles
+    ]
+    return [email for email in join if email not in inside], out
+
+
+async def _update_steps(target: TargetSettings, store: TargetStore, change: UpdateTeamMembers) -> list[Step]:
+    """Return the change; those who may not leave by themselves stand apart."""
+    if not change.remove:
+        return [Step(change)] if change.add else []
+    lost = await _counted(target, store, f"losses:{change.id}")
+    size = lost + int(await store.store.call("SCARD", store.roster_key(change.id)))
+    waits = (await store.parked()).get(parked_id("team", change.id))
+    hold = Hold(waits.reason) if waits else over_team_limit(target.guard, len(change.remove), lost, size)
+    if hold is None:
+        return [Step(change)]
+    stay = Step(replace(change, add=()), hold.reason)
+    return [*([Step(replace(change, remove=()))] if change.add else []), stay]
+
+
+async def _title_steps(
+    client: Target, plans: list[MemberPlan], teams: dict[str, TeamBinding], titles: set[str]
+) -> list[Step]:
+    """Return renames, and the teams that go once they are empty."""
     changes: list[Change] = []
     for title in sorted(titles):
         team = teams[title]
-        if team.id and team.groups and (team.title or "").strip() != title:
+        if team.id and team.groups and (team.title or "").strip() != title and not title_problem(title):
             changes.append(RenameTeam(title, "its group was renamed", team.id, team.title or ""))
         elif team.id and team.made and not team.groups:
-            changes.append(DeleteTeam(title, "no group maps to it any more", team.id))
-    return changes
+            remote = await client.team(team.id)
+            leaving = sum(team.id in plan.leave for plan in plans)
+            if remote.members <= leaving and not remote.spaces:
+                changes.append(DeleteTeam(title, "no group maps to it any more", team.id))
+    return [Step(change) for change in changes]

@@ -20,6 +20,7 @@ from bridge.settings import Settings, SettingsError, read_settings
 from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import end_with_parent
+from bridge.tasks import end_task
 from workers.context import Worker
 from workers.converge import converge_target
 from workers.fold import fold_directory
@@ -128,7 +129,7 @@ async def run_worker(settings: Settings) -> None:
     log.info("worker.started", worker=worker.name)
     while not worker.stopping.is_set():
         await _work_until_it_ends(worker)
-    alive.cancel()
+    await end_task(alive)
     with contextlib.suppress(*STORE_ERRORS):
         await worker.store.call("ZREM", worker.store.key("workers"), worker.name)
     await worker.close()
@@ -146,10 +147,8 @@ async def _work_until_it_ends(worker: Worker) -> None:
     elif main.done() and (error := main.exception()):
         log.warning("worker.restarts", error=type(error).__name__)
         await asyncio.sleep(0.2)
-    stop.cancel()
-    main.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await main
+    await end_task(stop)
+    await end_task(main)
     with contextlib.suppress(*STORE_ERRORS, asyncio.CancelledError):
         await arq.close()
 

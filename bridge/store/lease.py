@@ -5,6 +5,7 @@ import contextlib
 
 from bridge.store.commit import LeaseLostError, Transaction
 from bridge.store.redis import STORE_ERRORS, Store
+from bridge.tasks import end_task
 
 SECONDS = 5.0
 _RENEW_EVERY = 1.0
@@ -53,9 +54,7 @@ class Lease:
 
     async def close(self) -> None:
         """Stop renewing, and give it back if it is still ours."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end_task(self._task)
         if self._good_until:
             transaction = self.transaction()
             transaction.add("DEL", self.key)
