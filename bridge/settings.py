@@ -7,8 +7,10 @@ import base64
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -39,6 +41,15 @@ class SettingsError(Exception):
         super().__init__(
             f"{path}: {len(problems)} problem(s)\n" + "\n".join(f"  {line}" for line in problems)
         )
+        self.problems = problems
+
+
+class ProblemsError(ValueError):
+    """What is wrong with a table. `problems`: one line each, beginning with its key in the table."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """`problems` as in SettingsError, without the way to the table."""
+        super().__init__("; ".join(problems))
         self.problems = problems
 
 
@@ -142,9 +153,32 @@ def parse_span(value: Any) -> float:
 
 
 def _http_url(value: str) -> str:
-    if not re.match(r"^https?://[^\s/]+", value):
+    if not re.fullmatch(r"https?://[^\s/]\S*", value) or _port_of(value) is None:
         raise ValueError("is not an http(s) URL")
     return value.rstrip("/")
+
+
+def _port_of(url: str) -> int | None:
+    """Return the port of a URL (0 without one), None when there is no host or the port is none."""
+    try:
+        parts = urlsplit(url)
+        return (parts.port or 0) if parts.hostname else None
+    except ValueError:
+        return None
+
+
+def _redis_url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme == "redis+sentinel":
+        hosts, _, path = rest.rpartition("@")[2].partition("/")
+        database = path.partition("/")[2]
+        right = all(_port_of(f"//{host}") is not None for host in hosts.split(","))
+        right = right and (not database or database.isdecimal())
+    else:
+        right = scheme in ("embedded", "unix") or _port_of(value) is not None
+    if not right:
+        raise ValueError("is not an address of a Redis")
+    return value
 
 
 def _glob(value: str) -> str:
@@ -170,8 +204,11 @@ class Section(BaseModel):
 class RedisSettings(Section):
     """[redis]"""
 
-    url: str = Field(
-        "embedded", examples=["embedded"], pattern=r"^(embedded$|(redis|rediss|unix|redis\+sentinel)://.+)"
+    url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        "embedded",
+        examples=["embedded"],
+        pattern=r"^(embedded$|(redis|rediss|unix|redis\+sentinel)://.+)",
+        repr=False,  # it may hold a password
     )
     data_dir: Path = Field(Path("./data"), examples=["./data"])
     prefix: str = Field("bridge", pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["bridge"])
@@ -236,34 +273,40 @@ class SourceSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        is_jwt = self.kind == "okta-workflows" and self.auth == "jwt"
-        if is_jwt and not (self.jwks_url or self.key):
-            raise ValueError(
-                'auth = "jwt" needs a key: write jwks_url = "https://…/keys" or key = "env:NAME"'
-            )
-        if is_jwt and not (self.issuer and self.audience):
-            raise ValueError('auth = "jwt" needs both: write issuer = "https://…" and audience = "…"')
-        if not is_jwt and not self.secrets:
-            raise ValueError(f'secrets is missing: write secrets = ["env:{_env_name(self.name)}_SECRET"]')
-        if self.kind == "okta-workflows" and self.auth == "header" and not self.header:
-            raise ValueError('auth = "header" needs its name: write header = "X-Api-Key"')
-        if self.kind == "standard-webhooks":
-            _check_keys(self.secrets)
         if self.kind not in SOURCE_KINDS_BUILT:
-            raise ValueError(
-                f'kind = "{self.kind}" is not in this version: write one of {_options(SOURCE_KINDS_BUILT)}'
-            )
+            raise ProblemsError([
+                f'kind: "{self.kind}" is not in this version: write one of {_options(SOURCE_KINDS_BUILT)}'
+            ])  # fmt: skip
+        problems = list(_jwt_problems(self)) if self.kind == "okta-workflows" and self.auth == "jwt" else []
+        needs_secret = self.kind != "okta-workflows" or self.auth != "jwt"
+        if needs_secret and not self.secrets:
+            problems.append(f'secrets: is missing: write secrets = ["env:{_env_name(self.name)}_SECRET"]')
+        if self.kind == "okta-workflows" and self.auth == "header" and not self.header:
+            problems.append('header: is missing, auth = "header" needs its name: write header = "X-Api-Key"')
+        if self.kind == "standard-webhooks":
+            problems += _key_problems(self.secrets)
+        if problems:
+            raise ProblemsError(problems)
         return self
 
 
-def _check_keys(secrets: tuple[Secret, ...]) -> None:
+def _jwt_problems(source: SourceSettings) -> Iterator[str]:
+    if not (source.jwks_url or source.key):
+        yield (
+            'key: is missing, auth = "jwt" needs one: write jwks_url = "https://…/keys" or key = "env:NAME"'
+        )
+    if not source.issuer:
+        yield 'issuer: is missing, auth = "jwt" needs it: write issuer = "https://…"'
+    if not source.audience:
+        yield 'audience: is missing, auth = "jwt" needs it: write audience = "…"'
+
+
+def _key_problems(secrets: tuple[Secret, ...]) -> Iterator[str]:
     for number, secret in enumerate(secrets):
         try:
             secret.reveal_key()
         except ValueError as error:
-            raise ValueError(
-                f"secrets[{number}] {error}: write the secret as the sender shows it, whsec_<base64>"
-            ) from None
+            yield f"secrets[{number}]: {error}: write the secret as the sender shows it, whsec_<base64>"
 
 
 class TeamRule(Section):
@@ -321,7 +364,7 @@ class TargetSettings(Section):
     @model_validator(mode="after")
     def _built(self) -> Self:
         if self.kind != "gitbook":
-            raise ValueError(f'kind = "{self.kind}" is not in this version: write kind = "gitbook"')
+            raise ProblemsError([f'kind: "{self.kind}" is not in this version: write kind = "gitbook"'])
         return self
 
 
@@ -337,30 +380,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*_twice("sources", self.sources), *_twice("targets", self.targets), *self._same_target()]
-        known = {target.name for target in self.targets}
-        for number, source in enumerate(self.sources):
-            problems += [
-                f'sources[{number}].targets: no target is named "{name}": write one of {_options(known)}'
-                for name in source.targets or ()
-                if name not in known
-            ]
-        if problems:
-            raise ValueError("\n".join(problems))
+        sources = [source.model_dump(include={"name", "targets"}) for source in self.sources]
+        targets = [target.model_dump(include={*_PLACE, "name"}) for target in self.targets]
+        if problems := _clashes(sources, targets):
+            raise ProblemsError(problems)
         return self
-
-    def _same_target(self) -> list[str]:
-        seen: dict[tuple[str, str, str], str] = {}
-        problems = []
-        for number, target in enumerate(self.targets):
-            place = (target.kind, target.api_url, target.organization)
-            if place in seen:
-                problems.append(
-                    f'targets[{number}].organization: "{target.organization}" is the organisation of target '
-                    f'"{seen[place]}" already: one target for each organisation'
-                )
-            seen.setdefault(place, target.name)
-        return problems
 
     def source(self, name: str) -> SourceSettings | None:
         """Return the source of that name."""
@@ -409,7 +433,9 @@ def parse_settings(raw: dict[str, Any], path: Path) -> Settings:
     try:
         settings = Settings.model_validate(raw, context=path.resolve().parent)
     except ValidationError as error:
-        raise SettingsError(path, [line for item in error.errors() for line in _explain(item)]) from None
+        problems = [line for item in error.errors() for line in _explain(item)]
+        problems += _clashes(_tables(raw, "sources"), _tables(raw, "targets"))  # not looked at after others
+        raise SettingsError(path, list(dict.fromkeys(problems))) from None
     data_dir = (path.resolve().parent / settings.redis.data_dir).resolve()
     return settings.model_copy(update={"redis": settings.redis.model_copy(update={"data_dir": data_dir})})
 
@@ -429,8 +455,9 @@ def _explain(item: Any) -> list[str]:
     """Return one mistake in words: the key, what is wrong, what to write instead."""
     where = _where(item["loc"])
     text: str = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "value_error" and not where:
-        return text.split("\n")
+    error = item.get("ctx", {}).get("error")
+    if isinstance(error, ProblemsError):
+        return [f"{where}.{line}" if where else line for line in error.problems]
     if item["type"] == "extra_forbidden":
         return [f"{where}: there is no such key: remove it, or look for a misspelling"]
     example = _example(item["loc"])
@@ -489,12 +516,46 @@ def _options(names: Any) -> str:
     return ", ".join(f'"{name}"' for name in sorted(names)) or "(there are none)"
 
 
-def _twice(key: str, items: Any) -> list[str]:
-    names = [item.name for item in items]
+_PLACE = ("kind", "api_url", "organization")  # what makes two targets the same
+
+
+def _tables(raw: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the tables of that name of a file that may be wrong in any way."""
+    rows = raw.get(key)
+    return [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list) else []
+
+
+def _clashes(sources: list[dict[str, Any]], targets: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong between tables, each of which may be right by itself."""
+    problems = [*_twice("sources", sources), *_twice("targets", targets), *_same_target(targets)]
+    known = {target["name"] for target in targets if isinstance(target.get("name"), str)}
+    for number, source in enumerate(sources):
+        told = source.get("targets")
+        problems += [
+            f'sources[{number}].targets: no target is named "{name}": write one of {_options(known)}'
+            for name in (told if isinstance(told, list | tuple) else ())
+            if isinstance(name, str) and name not in known
+        ]
+    return problems
+
+
+def _twice(key: str, rows: list[dict[str, Any]]) -> list[str]:
+    names = [row.get("name") for row in rows]
     return [
         f'{key}[{number}].name: "{name}" is taken by {key}[{names.index(name)}]: write another name'
         for number, name in enumerate(names)
-        if names.index(name) != number
+        if isinstance(name, str) and names.index(name) != number
+    ]
+
+
+def _same_target(targets: list[dict[str, Any]]) -> list[str]:
+    usual = {key: TargetSettings.model_fields[key].default for key in _PLACE}
+    places = [tuple(str((usual | row)[key]).rstrip("/") for key in _PLACE) for row in targets]
+    return [
+        f'targets[{number}].organization: "{place[-1]}" is the organisation of targets[{first}] already: '
+        f"write each organisation once"
+        for number, place in enumerate(places)
+        if "organization" in targets[number] and (first := places.index(place)) != number
     ]
 
 

@@ -136,9 +136,17 @@ async def run_worker(settings: Settings) -> None:
     log.info("worker.stopped", worker=worker.name)
 
 
+class _Pool(ArqRedis):
+    """arq 0.28 closes its connections by a name that redis 5 has given up."""
+
+    async def close(self, close_connection_pool: bool | None = None) -> None:
+        """Close them."""
+        await self.aclose(close_connection_pool)
+
+
 async def _work_until_it_ends(worker: Worker) -> None:
     pool = open_pool(worker.settings.redis)
-    arq = make_arq(worker, ArqRedis(pool, orjson.dumps, orjson.loads, worker.store.key("queue")))
+    arq = make_arq(worker, _Pool(pool, orjson.dumps, orjson.loads, worker.store.key("queue")))
     main = asyncio.create_task(arq.async_run())
     stop = asyncio.create_task(worker.stopping.wait())
     await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,6 +159,8 @@ async def _work_until_it_ends(worker: Worker) -> None:
     await end_task(main)
     with contextlib.suppress(*STORE_ERRORS, asyncio.CancelledError):
         await arq.close()
+    with contextlib.suppress(*STORE_ERRORS):
+        await pool.disconnect()
 
 
 async def _drain(arq: ArqWorker) -> None:

@@ -240,8 +240,9 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
         if len(batch) == 1 and len(answer.ids) == 1:
             binding = replace(binding, state=State.KNOWN, id=answer.ids[0])
             run.known_now[email] = binding
-        else:
+        else:  # looked up next; until then in doubt, so that a crash between does not leave it at that
             commands.append(("ZADD", run.store.key("pending"), run.now + _LOOK_AGAIN_FIRST, email))
+            commands += run.store.doubt([member_object(email)])
         commands += [run.store.put_member(email, binding), ("HDEL", run.store.key("inviting"), email)]
         commands += run.store.unpark(hold.invite_id(email))
     return commands
@@ -253,7 +254,6 @@ async def _look_for_invited(run: Run, people: People, sent: list[Invite]) -> Non
     try:
         run.known_now |= await read_members(run, [invite.object for invite in sent])
     except TargetError as error:
-        await run.commit(run.store.doubt(names))
         await run.fault(names, error)
     for email, binding in run.known_now.items():
         if email in people.plans:

@@ -43,7 +43,8 @@ class Run:
     `names`: configured names of the directories it follows; `later`: objects of this step that are not
     done, and when to look again (unix ms); `buried`: objects given up in this step; `held_back`: objects
     that a call of an earlier worker may still change, and until when; `refused`, `refusing`, `failures`,
-    `downs`: see TargetState; `known_now`: people whose invite or reading in this step has made them known;
+    `downs`: see TargetState; `tripped`: which changes were refused so often that this step makes no more
+    of them, and why; `known_now`: people whose invite or reading in this step has made them known;
     `retried`: objects looked at once more after a 404 or 409; `ends`: of its slice, by the monotonic clock.
     """
 
@@ -59,6 +60,7 @@ class Run:
     held_back: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     refusing: bool = False
+    tripped: dict[str, str] = field(default_factory=dict)
     causes: dict[str, str] = field(default_factory=dict)
     waits: dict[str, Waiting] = field(default_factory=dict)
     known_now: dict[str, MemberBinding] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class Run:
         to be looked at again is in `later` then. Raises RefusedError (the intent has ended),
         TargetDownError or LeaseLostError.
         """
-        if self.over:
+        if self.over or _verb(change) in self.tripped:
             self.later.update(dict.fromkeys(objects, self.now))
             return None
         intent = Intent(change, self.lease.fence, self.now, self.worker.name)
@@ -210,24 +212,22 @@ class Run:
         raise TargetDownError(reason)
 
     async def bury(self, name: str, change: str, reason: str, asked: bool = True) -> None:
-        """Give an object up until there is news of it. `asked`: the target has refused it.
-
-        Raises TargetDownError after too many refusals in a row.
-        """
+        """Give an object up until there is news of it. `asked`: the target has refused it."""
         held = Held(name, name, change, reason, self.now, self.waits.get(name, Waiting()).attempts + 1)
         self.buried.add(name)
         self.refused += [name] if asked and name not in self.refused else []
         await self.commit([self.store.bury(held)])
         self.worker.log.warning("object.dead", target=self.target.name, object=name, reason=reason)
         if asked and len(self.refused) >= (1 if self.refusing else REFUSALS_IN_A_ROW):
-            await self._unbury(reason)
+            await self._unbury(_verb(change), reason)
 
-    async def _unbury(self, reason: str) -> None:
+    async def _unbury(self, verb: str, reason: str) -> None:
         """So many refusals without a success are the target's fault: keep the objects as work.
 
-        They back off, so that others come before them when the target is asked again.
+        They back off; other kinds of change still have their turn in this step, then the target rests.
         """
         names, self.refused, self.refusing = self.refused, [], True
+        self.tripped[verb] = reason
         self.buried -= set(names)
         await self.back_off(names, reason, refused=True)
         work = self.store.key("work")
@@ -235,7 +235,6 @@ class Run:
             *(("HDEL", self.store.key("dead"), name) for name in names),
             *(("ZADD", work, "XX", self.later[name], name) for name in names),
         ])  # fmt: skip
-        await self.down("unavailable", f"refuses one object after another: {reason}")
 
     def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:
         call = self.last_call or Call("", "", "", 0, 0.0)
@@ -268,7 +267,10 @@ class Run:
     # ending a step
 
     async def finish(self, works: Iterable[Work]) -> None:
-        """Take what is done off the work list; what is not is due again at its time."""
+        """Take what is done off the work list; what is not is due again at its time.
+
+        Raises TargetDownError after too many refusals in a row.
+        """
         commands: list[Command] = []
         for work in works:
             if work.object in self.later:
@@ -279,7 +281,13 @@ class Run:
             if work.object not in self.buried:
                 commands.append(("HDEL", self.store.key("dead"), work.object))
         await self.commit(commands)
-        self.later, self.buried = {}, set()
+        reasons, self.later, self.buried, self.tripped = [*self.tripped.values()], {}, set(), {}
+        if reasons and self.refusing:
+            await self.down("unavailable", f"refuses one object after another: {reasons[0]}")
+
+
+def _verb(change: str) -> str:
+    return change.partition(" ")[0]
 
 
 def member_object(email: str) -> str:

@@ -48,7 +48,7 @@ class Budgets:
             self._share(budget)
 
     def _blocked(self, budget: _Budget, headers: Mapping[str, str], wait: float | None, now: float) -> None:
-        told = wait if wait is not None else _number(headers, "retry-after")
+        told = wait if wait is not None else _retry_after(headers, now)
         blind = _BLIND_WAITS[min(budget.strikes, len(_BLIND_WAITS) - 1)]
         budget.strikes += 1
         budget.remaining = 0
@@ -95,8 +95,23 @@ def _reset_wait(headers: Mapping[str, str], now: float) -> float | None:
     reset = _number(headers, "x-ratelimit-reset")
     if reset is None:
         return None
-    try:
-        theirs = parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
-        theirs = math.floor(now)
+    date = _date(headers, "date")
+    theirs = math.floor(now) if date is None else date
     return float(min(max(1.0, reset - theirs), LONGEST_WAIT))
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that `Retry-After` names, as a number or as a date (RFC 9110, 10.2.3)."""
+    seconds = _number(headers, "retry-after")
+    if seconds is not None:
+        return seconds
+    until = _date(headers, "retry-after")
+    theirs = _date(headers, "date")
+    return None if until is None else until - (now if theirs is None else theirs)
+
+
+def _date(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return parsedate_to_datetime(headers[name]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None

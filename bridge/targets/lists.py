@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import TypeVar
 
-from bridge.targets.base import Page, RemoteMember, RemoteTeam, Target
+from bridge.targets.base import Page, RemoteMember, RemoteTeam, Target, UnavailableError
 
 T = TypeVar("T")
 PAGE = 1000  # GitBook's largest page
@@ -17,9 +17,11 @@ async def walk(read: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterato
         page = await read(cursor)
         for item in page.items:
             yield item
-        cursor = page.next
-        if cursor is None:
+        if page.next is None:
             return
+        if page.next == cursor:
+            raise UnavailableError("the list does not end: its next page is the one that was read")
+        cursor = page.next
 
 
 async def find_members(

@@ -215,10 +215,10 @@ async def test_of_two_admins_who_leave_at_once_one_stays(world: World) -> None:
     client = world.worker.client(world.settings.targets[0])
     remove = client.remove
 
-    async def remove_as_admin(ident: str) -> Removal:
+    async def remove_as_admin(member: str) -> Removal:
         world.sandbox.state.change(world.sandbox.owner, role="admin")
         try:
-            return await remove(ident)
+            return await remove(member)
         finally:
             world.sandbox.state.change(world.sandbox.owner, role="read")
 

@@ -21,6 +21,7 @@ from bridge.settings import RedisSettings, Settings, parse_settings
 from bridge.store.journal import Entry, Journal, Submission
 from bridge.store.redis import Store
 from bridge.store.targets import Decision, Held, TargetState, TargetStore, target_id
+from bridge.targets.gitbook import GitBook
 from workers.context import Worker
 from workers.converge import converge_target
 from workers.fold import fold_directory
@@ -44,7 +45,8 @@ class World:
         self.workers: list[Worker] = []
         self.target: dict[str, Any] = {"mode": "apply", "teams": [{"group": "*"}], "timeout": "1s"}
         self.sources: list[dict[str, Any]] = [{"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}]
-        self.steps = 0
+        self.steps, self.most_steps, self.tick = 0, MOST_STEPS, 1
+        self.on_step: Callable[[], Awaitable[None]] | None = None
         self.told = 0
         self.settings = self._settings()
         self.worker = self.new_worker()
@@ -249,7 +251,11 @@ class World:
     async def plan(self) -> Plan:
         """What `bridge plan` shows."""
         target = self.settings.targets[0]
-        return await make_plan(self.settings, target, self.docs, self.worker.client(target))
+        client = GitBook(target.api_url, target.organization, target.token)
+        try:
+            return await make_plan(self.settings, target, self.docs, client)
+        finally:
+            await client.close()
 
 
 def address(name: str) -> str:
@@ -270,9 +276,11 @@ def counted(
     async def stepped(*args: Any) -> bool:
         here = world()
         here.steps += 1
-        here.sleep(1)
-        if here.steps > MOST_STEPS:
-            raise HotLoopError(f"more than {MOST_STEPS} steps in one job")
+        here.sleep(here.tick)
+        if here.on_step:
+            await here.on_step()
+        if here.steps > here.most_steps:
+            raise HotLoopError(f"more than {here.most_steps} steps in one job")
         return await step(*args)
 
     return stepped

@@ -1,0 +1,183 @@
+"""The embedded Valkey: one machine's Redis, its data on disk, for one process at a time."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bridge.embedded import EmbeddedError, EmbeddedValkey
+from bridge.settings import RedisSettings
+from bridge.store.redis import Store, open_store
+
+# A `bridge run` in small: starts the server, writes, says so, and waits to be killed.
+_OWNER = """
+import sys, pathlib, socket
+from bridge.embedded import EmbeddedValkey
+valkey = EmbeddedValkey(pathlib.Path(sys.argv[1]))
+valkey.start()
+link = socket.socket(socket.AF_UNIX)
+link.connect(str(valkey.socket))
+link.sendall(b"SET bridge:a kept\\r\\n")
+print(link.recv(64).decode().strip(), valkey.process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("v") / "data"
+
+
+@contextmanager
+def killed_owner(folder: Path) -> Iterator[int]:
+    """The server of a process that was killed with `kill -9`: its pid. It ends with the block at last."""
+    command = [sys.executable, "-c", _OWNER, str(folder)]
+    owner = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with owner:
+        assert owner.stdout
+        answer, pid = owner.stdout.readline().split()
+        assert answer == "+OK"
+        owner.kill()
+        owner.wait()
+    try:
+        yield int(pid)
+    finally:
+        if alive(int(pid)):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process that may not be ours to wait for is still there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def stopped(valkey: EmbeddedValkey) -> Iterator[EmbeddedValkey]:
+    """Stop it at the end, started or not."""
+    try:
+        yield valkey
+    finally:
+        valkey.stop()
+
+
+def store_of(folder: Path) -> Store:
+    """A store in it."""
+    return open_store(RedisSettings(data_dir=folder))
+
+
+async def write(folder: Path, value: str) -> None:
+    """Write something that has to last."""
+    store = store_of(folder)
+    await store.call("SET", store.key("a"), value)
+    await store.close()
+
+
+async def read(folder: Path) -> str | None:
+    """Read it."""
+    store = store_of(folder)
+    value = await store.call("GET", store.key("a"))
+    await store.close()
+    return None if value is None else str(value)
+
+
+async def test_it_keeps_what_was_written(folder: Path) -> None:
+    """From one start to the next; stopping twice does no harm."""
+    with EmbeddedValkey(folder) as valkey:
+        await write(folder, "one")
+        assert valkey.process
+    assert valkey.process.returncode == 0
+    valkey.stop()
+    with EmbeddedValkey(folder):
+        assert await read(folder) == "one"
+
+
+async def test_it_writes_to_disk_before_it_answers(folder: Path) -> None:
+    """And lets no key go when memory is short."""
+    with EmbeddedValkey(folder):
+        store = store_of(folder)
+        names = ("appendonly", "appendfsync", "maxmemory-policy", "port")
+        told = [await store.call("CONFIG", "GET", name) for name in names]
+        await store.close()
+    assert told == [
+        [name, value] for name, value in zip(names, ("yes", "always", "noeviction", "0"), strict=True)
+    ]
+
+
+def test_only_its_user_may_reach_it(folder: Path) -> None:
+    """The socket and the folder are nobody else's."""
+    with EmbeddedValkey(folder) as valkey:
+        assert stat.S_IMODE(valkey.socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_data_in_use_is_refused(folder: Path) -> None:
+    """With what to do; the one that runs goes on, and its data can be had once it has stopped."""
+    with EmbeddedValkey(folder):
+        await write(folder, "one")
+        with pytest.raises(EmbeddedError) as caught:
+            EmbeddedValkey(folder).start()
+        assert str(caught.value) == (
+            f"{folder} is in use by another `bridge run`: stop it, or set another redis.data_dir"
+        )
+        assert await read(folder) == "one"
+    with EmbeddedValkey(folder):
+        assert await read(folder) == "one"
+
+
+async def test_data_survives_kill_9_of_the_server(folder: Path) -> None:
+    """What was answered is on disk."""
+    with stopped(EmbeddedValkey(folder)) as valkey:
+        valkey.start()
+        await write(folder, "one")
+        assert valkey.process
+        valkey.process.kill()
+        valkey.process.wait()
+    with EmbeddedValkey(folder):
+        assert await read(folder) == "one"
+
+
+async def test_a_server_left_behind_is_taken_over(folder: Path) -> None:
+    """Its process was killed with `kill -9`: it ends in good order, and nothing is lost."""
+    with killed_owner(folder) as pid:
+        assert alive(pid)
+        with EmbeddedValkey(folder) as valkey:
+            assert valkey.process
+            assert (await read(folder), alive(pid)) == ("kept", False)
+
+
+async def test_a_socket_left_behind(folder: Path) -> None:
+    """Nobody listens there any more."""
+    folder.mkdir()  # noqa: ASYNC240 # nothing else runs in this loop
+    (folder / "valkey.sock").touch()
+    with EmbeddedValkey(folder):
+        assert await read(folder) is None
+
+
+def test_a_path_that_is_too_long_for_a_socket(folder: Path) -> None:
+    """It says so, with what to do, and leaves the folder free."""
+    deep = folder / ("x" * 120)
+    with pytest.raises(EmbeddedError) as caught:
+        EmbeddedValkey(deep).start()
+    assert str(caught.value) == (
+        f"{deep / 'valkey.sock'}: the path is too long for a socket: choose a shorter redis.data_dir"
+    )
+
+
+def test_data_that_cannot_be_read(folder: Path) -> None:
+    """It does not start, says where to look, and leaves the folder free."""
+    (folder / "appendonlydir").mkdir(parents=True)
+    (folder / "appendonlydir" / "appendonly.aof.manifest").write_text("rubbish\n")
+    for _ in range(2):
+        with pytest.raises(EmbeddedError) as caught:
+            EmbeddedValkey(folder).start()
+        assert str(caught.value) == f"the embedded Valkey did not start: see {folder / 'valkey.log'}"

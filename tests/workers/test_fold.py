@@ -1,0 +1,118 @@
+"""The journal becomes the mirror, and what the news is about becomes work."""
+
+import asyncio
+
+import pytest
+
+from bridge.store.redis import Store
+from tests.workers.world import World
+from workers import fold
+
+
+async def test_an_event_is_folded_once(world: World) -> None:
+    """The cursor moves, the counters tell, a second job finds nothing."""
+    await world.hire("ana", "bo")
+    assert await fold.fold_directory(world.worker, "okta") == 2
+    assert await fold.fold_directory(world.worker, "okta") == 0
+    assert await world.journal.counters() == (2, 2)
+    assert await world.due() == ["m:ana", "m:bo"]
+
+
+async def test_many_events_take_several_batches(world: World) -> None:
+    """Of 200 each."""
+    await world.hire(*(f"p{number}" for number in range(450)))
+    assert await fold.fold_directory(world.worker, "okta") == 450
+    assert len(await world.due()) == 450
+
+
+async def test_repeats_make_no_work(world: World) -> None:
+    """An event that changes nothing marks nobody."""
+    await world.hire("ana")
+    await world.settle()
+    await world.active("ana", True)
+    await world.fold()
+    assert await world.due() == []
+
+
+async def test_news_of_a_group_is_news_of_its_members(world: World) -> None:
+    """A rename marks everybody who was ever in it."""
+    await world.hire("ana", "bo", "cy")
+    await world.group("g1", "Writers", "ana", "bo")
+    await world.settle()
+    await world.rename("g1", "Authors")
+    await world.fold()
+    assert set(await world.due()) == {"m:ana", "m:bo", "g:okta\x1fg1"}
+
+
+async def test_an_address_change_marks_both_addresses(world: World) -> None:
+    """The old one is to be removed, the new one invited."""
+    await world.hire("ana")
+    await world.settle()
+    await world.tell("user.updated", ("ana", "a.ng@acme.test", None))
+    await world.fold()
+    assert set(await world.due()) == {"m:ana", "m:a.ng"}
+
+
+async def test_one_folder_at_a_time(world: World) -> None:
+    """The other leaves at once."""
+    await world.hire(*(f"p{number}" for number in range(300)))
+    counts = await asyncio.gather(*(fold.fold_directory(world.new_worker(), "okta") for _ in range(3)))
+    assert sorted(counts) == [0, 0, 300]
+    assert await world.journal.counters() == (300, 300)
+
+
+async def test_a_row_nobody_can_read_is_passed_over(world: World) -> None:
+    """It stops nobody."""
+    await world.hire("ana")
+    await world.store.call("XADD", world.journal.key("okta"), "*", "e", "[]")
+    await world.hire("bo")
+    await world.settle()
+    assert set(world.members()) == {"ana", "bo"}
+
+
+async def test_a_large_fan_out_is_committed_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No script keeps the receivers waiting; the cursor moves with the last part."""
+    people = [f"p{number}" for number in range(120)]
+    await world.hire(*people)
+    await world.group("g1", "Writers", *people)
+    monkeypatch.setattr(fold, "MOST_WORDS", 200)
+    await world.settle()
+    await world.tell("group.deleted", group=("g1", None))
+    await world.fold()
+    assert len(await world.due()) == 121
+    assert await world.journal.counters() == (world.told, world.told)
+
+
+async def test_a_worker_that_loses_its_lease_stops(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read is folded by whoever holds the lease now, once."""
+    await world.hire("ana")
+    read = world.journal.read
+
+    async def lose(*args: object) -> object:
+        await world.store.call("SET", world.store.key("lease", "fold:okta"), "999 somebody", "PX", 60_000)
+        return await read(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("bridge.store.journal.Journal.read", lambda _, *args: lose(*args))
+    assert await fold.fold_directory(world.worker, "okta") == 0
+    monkeypatch.undo()
+    assert await world.journal.counters() == (1, 0)
+    await world.store.call("DEL", world.store.key("lease", "fold:okta"))
+    assert await fold.fold_directory(world.worker, "okta") == 1
+
+
+async def test_a_target_follows_only_its_directories(world: World) -> None:
+    """`targets` of a source."""
+    world.sources.append({"name": "hr", "kind": "jackson", "secrets": ["x"], "targets": []})
+    world.configure()
+    await world.tell("user.created", ("u1", "ana@acme.test", True), directory="hr")
+    await world.hire("bo")
+    await world.settle()
+    assert set(world.members()) == {"bo"}
+
+
+async def test_a_job_that_is_rung_for_silences_its_bell(world: World, store: Store) -> None:
+    """So the next event rings again."""
+    await world.hire("ana")
+    assert await store.call("EXISTS", store.key("bell", "fold", "okta")) == 1
+    await world.fold()
+    assert await store.call("EXISTS", store.key("bell", "fold", "okta")) == 0
