@@ -110,6 +110,10 @@ async def make_plan(settings: Settings, target: TargetSettings, store: TargetSto
     plan.steps = sorted(steps, key=lambda step: step.change.sort_key)
     plan.notes = [f"{p.wanted.email}: {p.impossible}" for p in plans if p.impossible]
     plan.notes += [f"{p.wanted.email}: pending invite: revoke it in GitBook" for p in plans if p.pending]
+    failed = sorted(await store.store.call("SMEMBERS", store.key("no_sso")))
+    plan.notes += [
+        f"{email}: no SSO user: GitBook says they belong to another organisation" for email in failed
+    ]
     plan.notes += [f"{title}: {problem}" for title in teams if (problem := title_problem(title))]
     return plan
 

@@ -1,32 +1,58 @@
 """Reading the target: who is a member, which teams there are. Nothing is planned from a guess."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
 from bridge.plan.teams import TeamBinding
 from bridge.store.mirror import Command
-from bridge.targets.base import RemoteMember, RemoteTeam
+from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, UnavailableError
 from bridge.targets.lists import find_members, find_teams, walk
 from workers.run import Run, leave_teams, member_object
 
 
-async def look_up(run: Run, emails: Collection[str]) -> dict[str, RemoteMember | None]:
-    """Return the member with each address, None where a reading showed that there is none."""
+async def look_up(
+    run: Run, emails: Collection[str], known: Mapping[str, MemberBinding], leaving: Collection[str]
+) -> dict[str, RemoteMember | None]:
+    """Return the member with each address, None where a reading showed that there is none.
+
+    A list whose pages shift while it is read can hide someone, and so can a search: so whoever was
+    known is asked for by their id, and who is leaving is searched for behind a long list.
+    """
     pages = run.worker.list_pages.get(run.store.id, 1)
     found, pages = await run.read(find_members(run.client, emails, pages))
     run.worker.list_pages[run.store.id] = pages
+    for email in [email for email, remote in found.items() if remote is None]:
+        ident = known[email].id if email in known else None
+        if ident:
+            found[email] = await _by_id(run, ident)
+        elif pages > 1 and email in leaving:
+            found |= (await run.read(find_members(run.client, [email], pages)))[0]
     return found
 
 
-async def read_members(run: Run, emails: Collection[str]) -> dict[str, MemberBinding]:
-    """Read people at the target and write down what is known of them now."""
+async def _by_id(run: Run, ident: str) -> RemoteMember | None:
+    try:
+        return await run.client.member(ident)
+    except RefusedError as error:
+        if error.status == 404:  # the list before it has answered, so it is not the organisation
+            return None
+        raise UnavailableError(error.message) from None
+
+
+async def read_members(
+    run: Run, emails: Collection[str], leaving: Collection[str] = ()
+) -> dict[str, MemberBinding]:
+    """Read people at the target and write down what is known of them now.
+
+    `leaving`: those who are to be no members; nobody of them is taken for gone lightly.
+    """
     if not emails:
         return {}
     objects = {member_object(email): email for email in emails}
     before = await run.store.members(emails)
     doubts = await run.store.unknown(objects)
-    found = await look_up(run, emails)
+    found = await look_up(run, emails, before, leaving)
     inviting = await run.store.inviting(emails)
     teams = await run.store.teams()
     commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
@@ -40,6 +66,8 @@ async def read_members(run: Run, emails: Collection[str]) -> dict[str, MemberBin
             commands.append(("ZREM", run.store.key("pending"), email))
         if remote:
             commands.append(("HDEL", run.store.key("inviting"), email))
+        if after[email].state is State.ABSENT or (remote and remote.sso):
+            commands.append(("SREM", run.store.key("no_sso"), email))
     await run.commit(commands)
     return after
 

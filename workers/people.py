@@ -48,7 +48,8 @@ async def plan_people(run: Run, people: People) -> None:
         for email, wanted in people.wanted.items()
         if _must_read(wanted, known.get(email), member_object(email) in doubts)
     ]
-    known |= await read_members(run, unread)
+    leaving = {email for email in unread if not people.wanted[email].member}
+    known |= await read_members(run, unread, leaving)
     teams = await run.store.teams()
     before = await _before(run, people)
     absent = MemberBinding(State.ABSENT)
@@ -183,6 +184,7 @@ def _forgotten(run: Run, email: str, binding: MemberBinding, teams: dict[str, Te
     commands = [
         run.store.put_member(email, MemberBinding(State.ABSENT)),
         ("ZREM", run.store.key("pending"), email),
+        ("SREM", run.store.key("no_sso"), email),
     ]
     commands += run.store.unpark(hold.removal_id(email))
     return commands + leave_teams(run, email, binding, teams)
@@ -237,6 +239,7 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
             State.INVITED, None, invite.role, invite.sso and not failed, ours=True, kept=invite.kept,
             failed_sso=failed, admitted=True,
         )  # fmt: skip
+        commands += [("SADD", run.store.key("no_sso"), email)] if failed else []
         if len(batch) == 1 and len(answer.ids) == 1:
             binding = replace(binding, state=State.KNOWN, id=answer.ids[0])
             run.known_now[email] = binding

@@ -27,6 +27,7 @@ from workers.context import Worker
 
 R = TypeVar("R")
 FAILURES_IN_A_ROW = 5  # opens the breaker
+MOST_DELIVERIES = 10  # in one log line
 REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
 _BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 300.0  # seconds
 _PROBE_MOST = 15.0
@@ -45,7 +46,8 @@ class Run:
     that a call of an earlier worker may still change, and until when; `refused`, `refusing`, `failures`,
     `downs`: see TargetState; `tripped`: which changes were refused so often that this step makes no more
     of them, and why; `known_now`: people whose invite or reading in this step has made them known;
-    `retried`: objects looked at once more after a 404 or 409; `ends`: of its slice, by the monotonic clock.
+    `retried`: objects looked at once more after a 404 or 409; `ends`: of its slice, by the monotonic
+    clock; `about`: objects of the call under way.
     """
 
     worker: Worker
@@ -70,6 +72,7 @@ class Run:
     downs: int = 0
     ends: float = math.inf
     last_call: Call | None = None
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Let the client ask for the lease before each call, and tell us of each."""
@@ -84,8 +87,14 @@ class Run:
         self.last_call = call
         self.worker.log.info(
             "target.call", target=self.target.name, kind=call.kind, method=call.method, path=call.path,
-            status=call.status, milliseconds=round(call.seconds * 1000),
+            status=call.status, milliseconds=round(call.seconds * 1000), deliveries=self.deliveries,
         )  # fmt: skip
+
+    @property
+    def deliveries(self) -> list[str]:
+        """Return the deliveries behind the call under way, or else behind this step; some of many."""
+        objects = self.about or self.causes
+        return sorted({self.causes[each] for each in objects if self.causes.get(each)})[:MOST_DELIVERIES]
 
     @property
     def now(self) -> int:
@@ -130,11 +139,14 @@ class Run:
             return None
         intent = Intent(change, self.lease.fence, self.now, self.worker.name)
         await self.commit([*self.store.intend(objects, intent), *with_intent])
+        self.about = tuple(objects)
         try:
             result = await asyncio.shield(self._begin(objects, call))
         except TargetError as error:
             await self._failed(objects, change, error)
             return None
+        finally:
+            self.about = ()
         await self._settle(
             objects, [*done(result), *self._well(objects), *self._records(objects, change, "done")]
         )

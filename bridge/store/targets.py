@@ -114,7 +114,8 @@ class Counts:
     parked: int = 0
     dead: int = 0
     members: int = 0
-    pending_invites: int = 0
+    watched: int = 0
+    no_sso: int = 0
 
 
 @dataclass(slots=True)
@@ -164,12 +165,12 @@ class TargetStore:
     async def counts(self, now: int) -> Counts:
         """Return the target at a glance."""
         work, later = self.key("work"), f"({now}"
-        due, waiting, running, parked, dead, members, pending = await self.store.calls([
+        due, waiting, running, parked, dead, members, pending, no_sso = await self.store.calls([
             ("ZCOUNT", work, "-inf", now), ("ZCOUNT", work, later, "+inf"), ("HLEN", self.key("inflight")),
             ("HLEN", self.key("parked")), ("HLEN", self.key("dead")), ("HLEN", self.key("binding")),
-            ("ZCARD", self.key("pending")),
+            ("ZCARD", self.key("pending")), ("SCARD", self.key("no_sso")),
         ])  # fmt: skip
-        return Counts(max(0, due - running), running, waiting, parked, dead, members, pending)
+        return Counts(max(0, due - running), running, waiting, parked, dead, members, pending, no_sso)
 
     # what is known of members and teams
 

@@ -133,6 +133,9 @@ class Target(Protocol):
     ) -> Page[RemoteMember]:
         """List members, the newest first."""
 
+    async def member(self, ident: str) -> RemoteMember:
+        """Read one member. Raises RefusedError(404) when there is none of that id."""
+
     async def invite(self, people: Sequence[tuple[str, Role]], sso: bool) -> Invited:
         """Make people members."""
 

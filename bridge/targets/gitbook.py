@@ -104,6 +104,10 @@ class GitBook:
         query = {"limit": str(limit), "search": search, "role": role, "page": page}
         return _page(await self._read(f"{self._root}/members", query), _member)
 
+    async def member(self, ident: str) -> RemoteMember:
+        """Read one member. Raises RefusedError(404) when there is none of that id."""
+        return _member(await self._read(f"{self._root}/members/{_part(ident)}"))
+
     async def invite(self, people: Sequence[tuple[str, Role]], sso: bool) -> Invited:
         """Make people members. The answer's ids are in no order and name no address."""
         emails = [{"email": email, "role": _role_out(role)} for email, role in people]

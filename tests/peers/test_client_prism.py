@@ -61,6 +61,8 @@ CASES = [
         ("GET", MEMBERS),
         query={"search": "ben+x@acme.test", "role": "guest", "page": "cursor=", "limit": "0"},
     ),
+    Case("member", lambda c: c.member("u1"), ("GET", MEMBER)),
+    Case("member", lambda c: c.member(ODD), ("GET", MEMBER)),
     Case("invite", lambda c: c.invite([("ana@acme.test", "edit")], True), ("POST", INVITES), ANA_EDITS),
     Case(
         "invite",

@@ -50,6 +50,30 @@ async def test_a_list_of_several_pages_is_read_to_the_end(world: World) -> None:
     assert len(world.sandbox.members()) == 1 + 1050 + 5
 
 
+async def test_a_leaver_whom_the_lists_hide_is_removed_all_the_same(world: World) -> None:
+    """A search may miss someone, and pages may shift: who was known is asked for by their id."""
+    await world.hire("ana")
+    await world.settle()
+    ana = world.sandbox.members()["ana@acme.test"]
+    world.sandbox.state.change(ana, email="somebody@else.test", name="Somebody")
+    await world.fire("ana")
+    await world.settle()
+    assert world.removals() == 1
+    assert ana.id not in {member.id for member in world.sandbox.members().values()}
+
+
+async def test_strangers_who_leave_are_searched_for_behind_a_long_list(world: World) -> None:
+    """A leaver whom the bridge never met is not taken for gone because a page shifted."""
+    for number in range(1050):
+        world.sandbox.seed_member(f"m{number}@else.test")
+    names = ("eve", "fay", "gil")
+    for name in names:
+        await world.tell("user.updated", (name, f"{name}@acme.test", False))
+    await world.settle()
+    searched = [call.query.get("search") for call in world.sandbox.calls_like("GET .*/members$")]
+    assert searched == [None, None, *(f"{name}@acme.test" for name in names)]
+
+
 async def test_what_is_known_is_not_read_again(world: World) -> None:
     """Only before a removal, after doubt, or when it is not known."""
     await world.hire("ana")

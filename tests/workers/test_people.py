@@ -175,6 +175,11 @@ async def test_who_cannot_be_an_sso_user_is_not_marked_again_and_again(world: Wo
     await world.settle()
     assert not world.sandbox.calls_like("/sso$")
     assert world.teams() == {"Writers": {"ana", "bo"}}
+    note = "no SSO user: GitBook says they belong to another organisation"
+    assert (await world.plan()).notes == [f"{name}@acme.test: {note}" for name in ("ana", "bo")]
+    await world.fire("ana")
+    await world.settle()
+    assert len((await world.plan()).notes) == 1
 
 
 async def test_without_sso_people_are_invited_as_they_are(world: World) -> None:
