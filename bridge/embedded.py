@@ -89,7 +89,11 @@ class EmbeddedValkey:
         deadline = time.monotonic() + 10
         with contextlib.suppress(OSError):
             _ask(self.socket, b"SHUTDOWN NOW\r\n")
-            while _answers(self.socket) and time.monotonic() < deadline:
+            while _answers(self.socket):
+                if time.monotonic() > deadline:
+                    raise EmbeddedError(
+                        f"a Valkey of an earlier run does not end: see {self.data_dir}/valkey.pid"
+                    )
                 time.sleep(0.02)
         self.socket.unlink(missing_ok=True)
 
@@ -97,8 +101,9 @@ class EmbeddedValkey:
         log = (self.data_dir / "valkey.log").open("ab")
         with log:
             self.process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data_dir
-            )
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data_dir,
+                process_group=0,  # Ctrl-C in a terminal is not for it: others still have to store what they do
+            )  # fmt: skip
         deadline = time.monotonic() + 60
         while not _answers(self.socket):
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -110,7 +115,7 @@ class EmbeddedValkey:
         options = {
             "port": "0", "unixsocket": str(self.socket), "unixsocketperm": "600", "dir": str(self.data_dir),
             "appendonly": "yes", "appendfsync": self._fsync, "save": "", "maxmemory-policy": "noeviction",
-            "daemonize": "no", "loglevel": "notice",
+            "daemonize": "no", "pidfile": str(self.data_dir / "valkey.pid"), "loglevel": "notice",
         }  # fmt: skip
         return [server_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
 

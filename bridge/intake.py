@@ -12,7 +12,7 @@ import orjson
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_body
+from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_body, told_time
 from bridge.settings import SourceSettings
 from bridge.sources.base import (
     Delivery,
@@ -76,7 +76,7 @@ class ArrivalClock:
 
     def stamp(self, news: Sequence[News], now: int) -> tuple[int, list[int]]:
         """Return when a body arrived, unix milliseconds, and the stamps of its elements."""
-        untimed = sum(item.told is None for item in news)
+        untimed = sum(told_time(item, now) is None for item in news)
         if now > self._last:
             self._last, self._order = now, 0
         elif self._order and self._order + untimed > ORDERS:

@@ -22,7 +22,8 @@ from workers.context import Worker
 from workers.fold import QUIET_MS
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
 from workers.run import Run, TargetDownError
-from workers.teams import apply_teams, index_groups
+from workers.teams import apply_teams
+from workers.titles import index_groups
 
 SLICE_SECONDS = 20.0
 AT_ONCE = 2000  # objects in one step

@@ -109,6 +109,11 @@ def stamp_time(stamp: int) -> int:
     return stamp >> (_ORDER_BITS + 1)
 
 
+def told_time(item: News, arrived: int) -> int | None:
+    """Return the time an element tells, None when it tells none that can be: before 1970, or to come."""
+    return item.told if item.told is not None and 0 < item.told <= arrived else None
+
+
 def stamp_body(news: Iterable[News], arrived: int, first_order: int = 0) -> list[int]:
     """Return a stamp (sign cleared) for each element of one body.
 
@@ -120,8 +125,8 @@ def stamp_body(news: Iterable[News], arrived: int, first_order: int = 0) -> list
     stamps: list[int] = []
     last: dict[tuple[int, str, str], int] = {}
     for item in news:
-        told = item.told if item.told is not None and item.told > 0 else None
-        at = arrived if told is None else min(told, arrived)
+        told = told_time(item, arrived)
+        at = arrived if told is None else told
         start = first_order if told is None else 0
         reads, writes = _subjects(item)
         order = max((last.get((at, *subject), start - 1) for subject in reads), default=start - 1) + 1

@@ -117,7 +117,7 @@ class MirrorStore:
         for gid, uid in sorted(touched.memberships):
             text = encode_membership(mirror.memberships[gid, uid])
             yield "HSET", self._members_key(directory, gid), uid, text
-            yield "SADD", self._store.key("memberships", directory, uid), gid
+            yield "SADD", self._store.key("memberships", make_ref(directory, uid)), gid
         for gid in sorted(touched.lists):
             told = [[each.first, each.last, each.members] for each in mirror.lists[gid]]
             yield "HSET", self._store.key("lists", directory), gid, orjson.dumps(told)
@@ -151,7 +151,7 @@ class MirrorStore:
         return list(await self._store.call("HKEYS", self._members_key(directory, group)))
 
     def _members_key(self, directory: str, group: str) -> str:
-        return self._store.key("members", directory, group)
+        return self._store.key("members", make_ref(directory, group))
 
     # for the plan
 
@@ -177,9 +177,7 @@ class MirrorStore:
         users = {
             ref: decode_user(orjson.loads(row)) for ref, row in (await self._rows("users", refs)).items()
         }
-        sets = await self._store.calls(
-            [("SMEMBERS", self._store.key("memberships", *split_ref(ref))) for ref in users]
-        )
+        sets = await self._store.calls([("SMEMBERS", self._store.key("memberships", ref)) for ref in users])
         named = {
             ref: sorted(make_ref(split_ref(ref)[0], gid) for gid in gids)
             for ref, gids in zip(users, sets, strict=True)

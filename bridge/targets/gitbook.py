@@ -113,7 +113,9 @@ class GitBook:
         emails = [{"email": email, "role": _role_out(role)} for email, role in people]
         answer = await self._call(INVITES, "POST", f"{self._root}/invites", {"emails": emails, "sso": sso})
         failed = frozenset(normalise_email(email) or "" for email in answer.get("failedSSOEmails") or ())
-        return Invited(tuple(answer.get("users") or ()), failed)
+        if not isinstance(answer.get("users"), list):
+            raise UnavailableError("GitBook's answer to an invite has no list of users")
+        return Invited(tuple(answer["users"]), failed)
 
     async def remove(self, member: str) -> Removal:
         """Take a member out: 205 removed, 204 was none; 202 only asks the admins to do it."""

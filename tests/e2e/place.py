@@ -141,6 +141,13 @@ class Place:
         """kill -9 a process and all it started."""
         os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes.pop(name).wait()
+        if name == "run":
+            self._kill_valkey()
+
+    def _kill_valkey(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.folder / "data" / "valkey.pid").read_text(encoding="utf-8"))
+            os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> dict[str, int]:
         """SIGTERM to all that runs; return their exit codes."""

@@ -159,7 +159,7 @@ async def test_rotation_to_nonsense_verifies_nothing(tmp_path: Path) -> None:
 def test_secret_that_is_no_key_is_a_mistake_of_the_configuration(secret: str) -> None:
     """It is said at the start which one it is, and not what it is."""
     table = {"name": "std", "kind": "standard-webhooks", "secrets": [OLD, secret]}
-    with pytest.raises(SettingsError, match=r"sources\[0\]: secrets\[1\] is .*: write the secret") as caught:
+    with pytest.raises(SettingsError, match=r"sources\[0\]\.secrets\[1\]: is .*: write the secret") as caught:
         parse_settings({"sources": [table]}, Path("bridge.toml"))
     assert secret not in str(caught.value).replace("whsec_<base64>", "")
 

@@ -8,6 +8,9 @@ for _ = 1, refused do
   redis.call('XADD', ARGV[5], 'MAXLEN', '~', 1000, '*', 'r', ARGV[at])
   at = at + 1
 end
+if refused > 0 then
+  redis.call('PEXPIRE', ARGV[5], ttl)
+end
 while at <= #ARGV do
   local directory, key, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   at = at + 3

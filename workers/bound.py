@@ -1,0 +1,97 @@
+"""Binding teams: finding those that are there, and letting go of those that are not."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from bridge.plan.people import GroupView
+from bridge.plan.teams import TeamBinding, title_problem
+from bridge.store.mirror import Command, split_ref
+from bridge.targets.base import RemoteTeam, TargetError
+from workers.look import bound_to, look_for_teams, read_roster
+from workers.people import People
+from workers.run import Run, member_object, team_object
+
+_CLOCK_SLACK = 5_000  # ms a target's clock may be off when telling whose team a new one is
+
+
+def team_problem(teams: dict[str, TeamBinding], title: str) -> str | None:
+    """Return why a team cannot have this title, with the rule to add for one of its groups."""
+    refs = teams.get(title, TeamBinding()).groups
+    return title_problem(title, GroupView(refs[0], split_ref(refs[0])[1], None) if refs else None)
+
+
+async def bind_teams(run: Run, people: People, teams: dict[str, TeamBinding], titles: Sequence[str]) -> None:
+    """Look for teams that are not bound yet, all at once; adopt those that are there."""
+    unbound = [t for t in titles if not teams.get(t, TeamBinding()).id and not title_problem(t)]
+    doubts = await run.store.unknown([team_object(title) for title in titles])
+    try:
+        found = await look_for_teams(run, unbound) if unbound else {}
+        for title in sorted(found):
+            await adopt_team(run, people, teams, title, found[title])
+        for name, count in doubts.items():
+            await _reread(run, people, teams, name[2:], count)
+    except TargetError as error:
+        await run.fault(_waiting_for(people, titles), error)
+
+
+def _waiting_for(people: People, titles: Iterable[str]) -> list[str]:
+    wanted = set(titles)
+    return [member_object(email) for email, plan in people.plans.items() if plan.join & wanted]
+
+
+async def adopt_team(
+    run: Run, people: People, teams: dict[str, TeamBinding], title: str, remote: RemoteTeam
+) -> None:
+    """Bind a team that is there already. A team that another title holds is not taken from it."""
+    other = bound_to(teams, remote.id)
+    if other not in (None, title):
+        await run.back_off(_waiting_for(people, [title]), f"the team {title} is to become {other} first")
+        return
+    team = teams.get(title, TeamBinding())
+    ours = bool(team.creating) and _created_ms(remote) >= team.creating - _CLOCK_SLACK
+    teams[title] = replace(team, id=remote.id, title=remote.title, made=ours, creating=0)
+    wanted = {email for email, plan in people.plans.items() if title in plan.join}
+    roster = await read_roster(run, remote.id, None if ours else wanted)
+    await run.commit([run.store.put_team(title, teams[title]), *roster])
+    await refresh_bindings(run, people)
+
+
+def _created_ms(remote: RemoteTeam) -> float:
+    try:
+        return datetime.fromisoformat(remote.created_at).timestamp() * 1000
+    except ValueError:
+        return 0.0
+
+
+async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title: str, count: str) -> None:
+    """Read a team again at whose last call the end was not clear."""
+    team = teams.get(title)
+    if team and team.id:
+        wanted = {email for email, plan in people.plans.items() if title in plan.join}
+        await run.commit(await read_roster(run, team.id, wanted))
+        await refresh_bindings(run, people)
+    await run.commit([run.store.trust(team_object(title), count)])
+
+
+async def refresh_bindings(run: Run, people: People) -> None:
+    """Take over what a roster showed into this step's plans."""
+    bindings = await run.store.members(people.plans)
+    for email, binding in bindings.items():
+        people.plans[email] = replace(people.plans[email], binding=binding)
+
+
+async def forget_team(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
+    """A bound team has vanished: it is looked for, or made, again when somebody needs it."""
+    team = teams[title]
+    teams[title] = replace(team, id=None, title=None, made=False)
+    key = run.store.roster_key(team.id or "")
+    emails = await run.worker.store.call("SMEMBERS", key)
+    bindings = await run.store.members(emails)
+    commands: list[Command] = [("DEL", key), run.store.put_team(title, teams[title] if team.groups else None)]
+    for email, binding in bindings.items():
+        left = {ident: how for ident, how in binding.teams.items() if ident != team.id}
+        commands.append(run.store.put_member(email, replace(binding, teams=left)))
+    commands += run.store.mark([member_object(email) for email in emails], run.now)
+    await run.commit(commands)
+    await refresh_bindings(run, people)

@@ -1,0 +1,224 @@
+"""Who goes into a team and who leaves it: one call for each team."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from bridge.plan.changes import CreateTeam, UpdateTeamMembers
+from bridge.plan.members import GIVEN, MemberPlan, State
+from bridge.plan.teams import TeamBinding
+from bridge.store.mirror import Command
+from bridge.targets.base import RefusedError, RemoteTeam, TargetError
+from workers import hold
+from workers.bound import forget_team, team_problem
+from workers.look import read_members
+from workers.people import People, refused
+from workers.run import Run, member_object, team_object
+
+_SURELY = 4  # so many refused, and nobody taken: it is the team, not its people
+
+
+@dataclass(slots=True)
+class Moves:
+    """What one team gains and loses: e-mails."""
+
+    join: list[str] = field(default_factory=list)
+    leave: list[str] = field(default_factory=list)
+
+
+def plan_moves(run: Run, plans: Iterable[MemberPlan], teams: dict[str, TeamBinding]) -> dict[str, Moves]:
+    by_id = {team.id: title for title, team in teams.items() if team.id}
+    moves: dict[str, Moves] = defaultdict(Moves)
+    for plan in plans:
+        email = plan.wanted.email
+        if plan.binding.state is not State.KNOWN or member_object(email) in run.later:
+            continue
+        for title in plan.join:
+            moves[title].join.append(email)
+        for ident in plan.leave & by_id.keys():
+            moves[by_id[ident]].leave.append(email)
+    return moves
+
+
+async def move_members(
+    run: Run, people: People, teams: dict[str, TeamBinding], title: str, move: Moves
+) -> None:
+    """Make one team's members right, in one call."""
+    team, name = teams.get(title, TeamBinding()), team_object(title)
+    ready = [email for email in move.join if member_object(email) not in run.later]
+    if name in run.held_back:  # a call of an earlier worker may still make it
+        run.later.update(dict.fromkeys(map(member_object, ready), run.held_back[name]))
+        return
+    if not team.id:
+        if problem := team_problem(teams, title):
+            await run.bury(name, f"create team {title}", problem, asked=False)
+        elif ready:
+            await _create(run, people, teams, title, ready)
+        return
+    plans = people.plans
+    add = tuple(e for e in ready if plans[e].binding.teams.get(team.id) != GIVEN)
+    inside = [e for e in move.leave if team.id in plans[e].binding.teams]
+    allowed = await hold.guard_team(run, title, team.id, inside) if inside else hold.Leaving(set(), set())
+    remove = tuple(sorted(allowed.free | allowed.approved))
+    if add or remove:
+        change = UpdateTeamMembers(title, "", team.id, add, remove)
+        await _update(run, people, teams, change, allowed.free)
+
+
+async def _create(
+    run: Run, people: People, teams: dict[str, TeamBinding], title: str, emails: Sequence[str]
+) -> None:
+    """Make a team with its first members; where they are refused, without: each is tried alone then."""
+    change = CreateTeam(title, "", tuple(emails))
+    name, names = team_object(title), [member_object(email) for email in emails]
+    team = replace(teams.get(title, TeamBinding()), creating=run.now)
+    ids = [people.plans[email].binding.id or "" for email in emails]
+
+    def created(remote: RemoteTeam) -> list[Command]:
+        teams[title] = replace(team, id=remote.id, title=remote.title, made=True, creating=0)
+        return [run.store.put_team(title, teams[title]), *_joined(run, people, remote.id, emails)]
+
+    try:
+        await run.attempt(
+            [name, *names], change.describe(), lambda: run.client.create_team(title, ids), created,
+            [run.store.put_team(title, team)],
+        )  # fmt: skip
+    except RefusedError as error:
+        if not emails:
+            await refused(run, name, change.describe(), error)
+        elif error.status == 404 and not set(names) <= run.retried:
+            await _read_again(run, emails)
+        else:
+            await _create(run, people, teams, title, ())
+            if name in run.later or teams.get(title, TeamBinding()).id:
+                run.later.update(dict.fromkeys(names, run.later.get(name, run.now)))
+
+
+async def _update(
+    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str]
+) -> None:
+    """Change a team's members; `counted`: those who leave and count as losses."""
+    emails = (*change.add, *change.remove)
+    try:
+        await _send(run, people, teams, change, counted)
+    except RefusedError as error:
+        if error.status == 404 and not {member_object(email) for email in emails} <= run.retried:
+            await _gone(run, people, teams, change)
+            return
+        culprits = await _halve(run, people, teams, change, counted, error)
+        whole = 1 < len(emails) == len(culprits)
+        names = [team_object(change.object)] if whole else [member_object(email) for email in culprits]
+        for name in names:
+            await refused(run, name, change.describe(), error)
+        if whole and names[0] in run.later:
+            run.later.update(dict.fromkeys(map(member_object, emails), run.later[names[0]]))
+
+
+async def _send(
+    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str]
+) -> None:
+    add = [people.plans[email].binding.id or "" for email in change.add]
+    remove = [people.plans[email].binding.id or "" for email in change.remove]
+    names = [team_object(change.object), *(member_object(email) for email in (*change.add, *change.remove))]
+    settled = await hold.team_left(run, change.id, change.remove) if change.remove else []
+
+    def updated(_: object) -> list[Command]:
+        commands = _joined(run, people, change.id, change.add) + _left(run, people, change) + settled
+        empty = not teams[change.object].groups
+        return commands + (run.store.mark([team_object(change.object)], run.now) if empty else [])
+
+    leaving = [email for email in change.remove if email in counted]
+    losses = [command for email in leaving for command in hold.counted(run, f"losses:{change.id}", email)]
+    await run.attempt(
+        names, change.describe(), lambda: run.client.update_team(change.id, add, remove), updated, losses
+    )
+
+
+async def _halve(
+    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str],
+    error: RefusedError,
+) -> list[str]:  # fmt: skip
+    """Halve a call that is refused until the culprits stand alone; return them.
+
+    When the first half has nobody in it who is taken, it is the team, and everybody is returned.
+    """
+    emails = (*change.add, *change.remove)
+    if len(emails) == 1:
+        return list(emails)
+    middle = len(emails) // 2
+    culprits: list[str] = []
+    for half in (emails[:middle], emails[middle:]):
+        part = replace(
+            change,
+            add=tuple(email for email in change.add if email in half),
+            remove=tuple(email for email in change.remove if email in half),
+        )
+        try:
+            await _send(run, people, teams, part, counted)
+        except RefusedError as again:
+            culprits += await _halve(run, people, teams, part, counted, again)
+        if len(culprits) == len(half) >= _SURELY:
+            return list(emails)
+    return culprits
+
+
+async def _gone(run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers) -> None:
+    """A 404 names nobody: either the team is gone, or someone in the call is no member any more."""
+    name, emails = team_object(change.object), (*change.add, *change.remove)
+    names = [member_object(email) for email in emails]
+    try:
+        await run.client.team(change.id)
+    except RefusedError as error:
+        if error.status == 404:
+            await forget_team(run, people, teams, change.object)
+            await _once_more(run, name, names)
+        else:
+            await refused(run, name, change.describe(), error)
+    except TargetError as error:
+        await run.fault(names, error)
+    else:
+        await _read_again(run, emails)
+
+
+async def _once_more(run: Run, name: str, names: Sequence[str]) -> None:
+    """Plan again at once; a team that vanishes again and again is left alone for longer and longer."""
+    if name in run.retried:
+        await run.back_off(names, "the team was not there again")
+        return
+    run.retried.add(name)
+    run.later.update(dict.fromkeys(names, run.now))
+
+
+async def _read_again(run: Run, emails: Sequence[str]) -> None:
+    """Read people again: who is missing is forgotten, and the next plan invites them or leaves them out."""
+    names = [member_object(email) for email in emails]
+    try:
+        await read_members(run, emails)
+    except TargetError as error:
+        await run.fault(names, error)
+        return
+    run.retried |= set(names)
+    run.later.update(dict.fromkeys(names, run.now))
+
+
+def _joined(run: Run, people: People, ident: str, emails: Iterable[str]) -> list[Command]:
+    commands: list[Command] = []
+    for email in emails:
+        plan = people.plans[email]
+        binding = replace(plan.binding, teams={**plan.binding.teams, ident: GIVEN})
+        people.plans[email] = replace(plan, binding=binding)
+        commands += [run.store.put_member(email, binding), ("SADD", run.store.roster_key(ident), email)]
+    return commands
+
+
+def _left(run: Run, people: People, change: UpdateTeamMembers) -> list[Command]:
+    commands: list[Command] = []
+    for email in change.remove:
+        plan = people.plans[email]
+        left = {ident: how for ident, how in plan.binding.teams.items() if ident != change.id}
+        people.plans[email] = replace(plan, binding=replace(plan.binding, teams=left))
+        commands += [
+            run.store.put_member(email, people.plans[email].binding),
+            ("SREM", run.store.roster_key(change.id), email),
+        ]
+    return commands
