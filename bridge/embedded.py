@@ -102,7 +102,7 @@ class EmbeddedValkey:
         with log:
             self.process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data_dir,
-                process_group=0,  # Ctrl-C in a terminal is not for it: others still have to store what they do
+                process_group=0,  # Ctrl-C is not for it: others still have to store what they do
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while not _answers(self.socket):
