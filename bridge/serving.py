@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -58,6 +59,7 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
         loop.add_signal_handler(number, _stop, servers)
     loop.add_signal_handler(signal.SIGHUP, settings.reload_secrets)
     end_with_parent()
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # we say ourselves that it starts and stops
     gc.freeze()  # what is loaded by now stays: looking through it at every collection costs requests
     gc.set_threshold(50_000, 20, 20)
     log.info("receiver.started", address="{}:{}".format(*sockets[0].getsockname()[:2]))

@@ -25,7 +25,7 @@ from bridge.store.commit import Transaction
 from bridge.store.redis import open_store
 from bridge.store.targets import MEMBER, Decision, Held, TargetStore, target_id
 
-_COLUMNS = ("id", "target", "kind", "object", "change", "reason", "since", "attempts")
+_SHOWN = ("id", "target", "change", "reason")  # the rest is in the JSON
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `bridge parked` shows them.")]
 Everything = Annotated[bool, typer.Option("--all", help="All that are held.")]
 By = Annotated[str, typer.Option("--by", help="Who decides, for the record.", show_default=False)]
@@ -66,7 +66,7 @@ def _show(config: Config, json: bool, what: str, title: str, none: str) -> None:
     if json:
         print_json(rows)
     elif rows:
-        print_table(title, _COLUMNS, [[row[column] for column in _COLUMNS] for row in rows])
+        print_table(title, _SHOWN, [[row[column] for column in _SHOWN] for row in rows])
     else:
         out.print(none)
 

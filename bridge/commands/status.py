@@ -65,6 +65,16 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
         f"Events: {journal['accepted']} accepted, {journal['folded']} processed, "
         f"{journal['pending']} pending, {journal['unresolved']} unresolved. Workers: {told['workers']}."
     )
-    columns = ("due", "running", "waiting", "parked", "dead", "members", "state", "reason", "resumes_at")
+    columns = ("state", "due", "running", "waiting", "parked", "dead", "members")
     rows = [(name, *(row[column] for column in columns)) for name, row in told["targets"].items()]
     print_table("Targets", ("target", *columns), rows)
+    for name, row in told["targets"].items():
+        if row["reason"]:
+            until = f" (tries again at {row['resumes_at']})" if row["resumes_at"] else ""
+            out.print(f"{name}: {row['reason']}{until}", markup=False, highlight=False)
+        if row["parked"]:
+            out.print(
+                f"{name}: {row['parked']} change(s) held for approval: see `bridge parked`", markup=False
+            )
+        if row["dead"]:
+            out.print(f"{name}: {row['dead']} object(s) given up: see `bridge dead`", markup=False)
