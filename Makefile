@@ -5,20 +5,23 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find bridge workers -type f -not -name '*.pyc')
 PYTEST := $(BIN)/pytest
 
-.PHONY: demo test lint types peers bench format clean
+.PHONY: demo test lint types peers bench chaos format clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## watch a GitBook organisation follow its directory (Ctrl-C ends it)
 	$(BIN)/bridge demo
 
 test: $(VENV)/installed ## all tests that need nothing but Python
-	$(PYTEST) -m "not peers and not bench" $(ARGS)
+	$(PYTEST) -m "not peers and not bench and not chaos" $(ARGS)
 
 peers: $(VENV)/installed tests/peers/node_modules/installed ## tests against real senders and GitBook's own API document (Node)
 	$(PYTEST) tests/peers -m peers $(ARGS)
 
 bench: $(VENV)/installed ## figures, side by side in one run
 	$(PYTEST) tests/bench -m bench -s -p no:randomly $(ARGS)
+
+chaos: $(VENV)/installed ## processes killed, frozen, starved under load; one table (CHAOS_SEED=1 CHAOS_SECONDS=60)
+	CHAOS_SEED=$${CHAOS_SEED:-1} CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(PYTEST) tests/chaos -m chaos $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

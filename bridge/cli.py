@@ -11,7 +11,7 @@ import typer
 COMMANDS = {
     "init": "init", "demo": "demo", "run": "run", "serve": "run", "worker": "run", "check": "check",
     "status": "status", "plan": "plan", "parked": "held", "approve": "held", "reject": "held", "dead": "held",
-    "sandbox": "sandbox",
+    "retry": "held", "pause": "targets", "resume": "targets", "sandbox": "sandbox",
 }  # fmt: skip
 
 

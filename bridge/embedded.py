@@ -1,7 +1,8 @@
 """The embedded Valkey: Redis for a single machine, with its data on disk, and nothing to install.
 
 It listens on a Unix socket (mode 0600) in the data folder only, writes every command to disk before
-it answers (`appendfsync always`), and belongs to one process at a time.
+it answers (`appendfsync always`), and belongs to one process at a time. When it ends before it is told
+to (killed for memory, a full disk), it is started again.
 """
 
 import contextlib
@@ -9,12 +10,18 @@ import fcntl
 import os
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import structlog
+
 _SOCKET_MOST = 100  # sockaddr_un holds 104 to 108 bytes
+_LOOK = 0.1  # seconds between two looks whether it still runs
+_PAUSE_FIRST, _PAUSE_MOST = 0.2, 5.0  # seconds before it is started again
+log = structlog.get_logger()
 
 
 class EmbeddedError(Exception):
@@ -31,6 +38,8 @@ class EmbeddedValkey:
         self._fsync = fsync
         self._lock: IO[str] | None = None
         self.process: subprocess.Popen[bytes] | None = None
+        self._over = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         """Start it. Raises EmbeddedError."""
@@ -51,15 +60,39 @@ class EmbeddedValkey:
                 f"{self.socket}: the path is too long for a socket: choose a shorter redis.data_dir"
             )
         self._take_lock()
+        self._over.clear()
         try:
             self._end_orphan()
             self._launch()
         except BaseException:
             self._drop_lock()
             raise
+        self._watcher = threading.Thread(target=self._watch, name="valkey", daemon=True)
+        self._watcher.start()
 
     def stop(self) -> None:
         """Let it write what it has and end."""
+        self._over.set()
+        if self._watcher:
+            self._watcher.join()
+        self._watcher = None
+        self._end()
+        self._drop_lock()
+
+    def _watch(self) -> None:
+        pause, began = _PAUSE_FIRST, time.monotonic()
+        while not self._over.wait(_LOOK):
+            if self.process is None or self.process.poll() is None:
+                continue
+            log.warning("process.restarts", process="valkey", code=self.process.returncode)
+            pause = _PAUSE_FIRST if time.monotonic() - began > 30 else min(pause * 2, _PAUSE_MOST)
+            if self._over.wait(pause):
+                return
+            began = time.monotonic()
+            with contextlib.suppress(EmbeddedError, OSError):  # the next look finds it ended again
+                self._launch()
+
+    def _end(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -67,7 +100,6 @@ class EmbeddedValkey:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self._drop_lock()
 
     def _take_lock(self) -> None:
         self._lock = (self.data_dir / "lock").open("a+", encoding="utf-8")
@@ -106,8 +138,8 @@ class EmbeddedValkey:
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while not _answers(self.socket):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
+            if self.process.poll() is not None or time.monotonic() > deadline or self._over.is_set():
+                self._end()
                 raise EmbeddedError(f"the embedded Valkey did not start: see {self.data_dir / 'valkey.log'}")
             time.sleep(0.01)
 

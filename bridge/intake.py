@@ -3,14 +3,13 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 import structlog
-from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_body, told_time
 from bridge.settings import SourceSettings
@@ -28,6 +27,7 @@ from bridge.store.journal import Entry, Receipt, Submission
 ANSWER_SECONDS = 1.8  # Okta's hooks wait 3 s, so Redis gets less than 2
 LARGEST_BATCH = 256  # submissions in one round trip
 MOST_ENTRIES = 2000  # events in one round trip, unless a single body has more
+GATHER_SECONDS = 0.001  # between two round trips while several requests come at once
 MOST_REFUSED = 100  # rows kept of one body
 AHEAD_MILLISECONDS = 1000  # what a sender's clock may be ahead before it counts
 QUIET_MILLISECONDS = 1000  # between two log lines about deliveries that are not verified
@@ -40,6 +40,9 @@ class StoreError(Exception):
     """It is not known to be stored: the sender has to come again."""
 
 
+_Waiting = tuple[Submission, asyncio.Future[Receipt], float]  # the last: since when, by the loop's clock
+
+
 class JournalStore(Protocol):
     """What the front door needs of `bridge.store.journal.Journal`."""
 
@@ -49,6 +52,10 @@ class JournalStore(Protocol):
 
     async def not_ready(self) -> str | None:
         """Return why an event could not be stored now, None when it could."""
+        ...
+
+    async def warnings(self) -> list[str]:
+        """Return what may be lost of what is stored."""
         ...
 
 
@@ -125,13 +132,17 @@ def refused_rows(source: str, refused: Sequence[Refused], at: int, delivery: str
 
 
 class Batcher:
-    """Stores what many requests hand in with few round trips: those of one moment go together."""
+    """Stores what many requests hand in with few round trips: those of one moment go together.
+
+    A round trip may take until its oldest request has waited `seconds`. Whatever waits behind it came
+    later, so nobody waits longer, and requests need no timers of their own.
+    """
 
     def __init__(self, journal: JournalStore, seconds: float = ANSWER_SECONDS) -> None:
         """`seconds`: how long a request waits for its answer at most."""
         self._journal = journal
         self._seconds = seconds
-        self._waiting: deque[tuple[Submission, asyncio.Future[Receipt]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._bell = asyncio.Event()
         self._closing = False
 
@@ -148,47 +159,56 @@ class Batcher:
 
     async def store(self, submission: Submission) -> Receipt:
         """Return the receipt once Redis has said that it holds everything in it. Raises StoreError."""
-        receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        receipt.add_done_callback(_retrieve)
-        self._waiting.append((submission, receipt))
+        loop = asyncio.get_running_loop()
+        receipt: asyncio.Future[Receipt] = loop.create_future()
+        self._waiting.append((submission, receipt, loop.time()))
         self._bell.set()
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await asyncio.shield(receipt)
-        except TimeoutError:
-            receipt.cancel()  # not sent yet: it never will be; already sent: its key is found by the repeat
-            raise StoreError(f"Redis did not answer within {self._seconds} s") from None
+        return await receipt
 
     async def _run(self) -> None:
         while self._waiting or not self._closing:
             await self._bell.wait()
             self._bell.clear()
+            crowded = False
             while self._waiting:
-                await self._flush(self._take())
+                if crowded and not self._closing:
+                    await asyncio.sleep(GATHER_SECONDS)
+                batch = self._take()
+                crowded = len(batch) > 1
+                if batch:
+                    await self._flush(batch)
 
-    def _take(self) -> list[tuple[Submission, asyncio.Future[Receipt]]]:
+    def _take(self) -> list[_Waiting]:
         """Return the next ones to go together, without those whose request has gone."""
-        batch: list[tuple[Submission, asyncio.Future[Receipt]]] = []
+        batch: list[_Waiting] = []
         entries = 0
         while self._waiting and len(batch) < LARGEST_BATCH and entries < MOST_ENTRIES:
-            submission, receipt = self._waiting.popleft()
+            waiting = self._waiting.popleft()
+            submission, receipt, _ = waiting
             if not receipt.done():
-                batch.append((submission, receipt))
+                batch.append(waiting)
                 entries += len(submission.entries)
         return batch
 
-    async def _flush(self, batch: list[tuple[Submission, asyncio.Future[Receipt]]]) -> None:
-        if not batch:
-            return
-        answers = await self._accept([submission for submission, _ in batch])
-        for (_, receipt), answer in zip(batch, answers, strict=True):
+    async def _flush(self, batch: list[_Waiting]) -> None:
+        _, _, oldest = batch[0]
+        answers = await self._accept([submission for submission, _, _ in batch], oldest + self._seconds)
+        for (_, receipt, _), answer in zip(batch, answers, strict=True):
             _settle(receipt, answer)
 
-    async def _accept(self, submissions: list[Submission]) -> Sequence[Receipt | Exception]:
-        """Ask the journal; whatever happens there, each submission gets its answer and the task lives on."""
+    async def _accept(self, submissions: list[Submission], deadline: float) -> Sequence[Receipt | Exception]:
+        """Ask the journal; whatever happens there, each submission gets its answer and the task lives on.
+
+        What is not sent by the deadline (by the loop's clock) never will be; of what is not answered by
+        then the sender's repeat finds the key.
+        """
         try:
-            async with asyncio.timeout(self._seconds):
+            if asyncio.get_running_loop().time() >= deadline:
+                raise TimeoutError
+            async with asyncio.timeout_at(deadline):
                 answers = await self._journal.accept(submissions)
+        except TimeoutError:
+            return [StoreError(f"Redis did not answer within {self._seconds} s")] * len(submissions)
         except Exception as error:
             return [error] * len(submissions)
         if len(answers) != len(submissions):
@@ -203,12 +223,6 @@ def _settle(receipt: asyncio.Future[Receipt], answer: Receipt | Exception) -> No
         receipt.set_exception(StoreError(_describe(answer)))
     else:
         receipt.set_result(answer)
-
-
-def _retrieve(receipt: asyncio.Future[Receipt]) -> None:
-    """Look at the result, so that asyncio does not complain when the request is gone."""
-    if not receipt.cancelled():
-        receipt.exception()
 
 
 def _describe(error: Exception) -> str:
@@ -242,24 +256,18 @@ class Intake:
         try:
             parsed = self._source.parse(delivery, signed_at)
         except UnreadableError as error:
-            with self._bound(secrets.token_hex(8)) as name:
-                await self._keep(error, delivery.arrived, name)
+            await self._keep(error, delivery.arrived, secrets.token_hex(8))
             raise
-        with self._bound(delivery_name(parsed)) as name:
-            try:
-                return await self._store(parsed, delivery.arrived, name)
-            except StoreError as error:
-                log.warning("not stored", error=str(error))
-                raise
-
-    @contextmanager
-    def _bound(self, delivery: str) -> Iterator[str]:
-        """Bind source and delivery to all log lines of the block, whoever writes them."""
-        tokens = bind_contextvars(source=self.settings.name, delivery=delivery)
+        name = delivery_name(parsed)
         try:
-            yield delivery
-        finally:
-            reset_contextvars(**tokens)
+            return await self._store(parsed, delivery.arrived, name)
+        except StoreError as error:
+            self._log(name).warning("not stored", error=str(error))
+            raise
+
+    def _log(self, delivery: str) -> Any:
+        """Return a logger whose lines name source and delivery; made where there is something to say."""
+        return log.bind(source=self.settings.name, delivery=delivery)
 
     def _say(self, reason: str, now: int) -> None:
         """Log why a delivery is not verified, at a pace that strangers cannot raise."""
@@ -273,7 +281,7 @@ class Intake:
         if not parsed.news and not parsed.refused:
             return Outcome(0, 0, ignored=parsed.ignored)
         for one in parsed.refused[:MOST_REFUSED]:
-            log.warning("refused", index=one.index, reason=one.reason)
+            self._log(name).warning("refused", index=one.index, reason=one.reason)
         arrived, stamps = self._clock.stamp(parsed.news, now)
         receipt = await self._batcher.store(build_submission(self.settings, parsed, stamps, arrived, name))
         ahead = sum(item.told is not None and item.told > now + AHEAD_MILLISECONDS for item in parsed.news)
@@ -281,7 +289,7 @@ class Intake:
 
     async def _keep(self, error: UnreadableError, now: int, name: str) -> None:
         """Keep why a body could not be read; that it cannot be kept is no news for its sender."""
-        log.warning("unreadable", status=error.status, reason=error.reason)
+        self._log(name).warning("unreadable", status=error.status, reason=error.reason)
         rows = refused_rows(self.settings.name, [Refused(0, error.reason)], now, name)
         with suppress(StoreError):
             await self._batcher.store(Submission(self.settings.name, refused=rows))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import orjson
@@ -27,6 +27,7 @@ from bridge.sources.registry import make_source
 BODY_SECONDS = 15.0  # for a whole body to arrive
 READY_SECONDS = 1.8
 RETRY_AFTER = "5"
+WEBHOOKS = "/webhooks/"
 
 OpenJournal = Callable[[], AbstractAsyncContextManager[JournalStore]]
 
@@ -200,11 +201,19 @@ class Probes:
         return Response(b'{"status": "ok"}', media_type="application/json")
 
     async def ready(self, _request: Request) -> Response:
-        """200 when Redis can store an event, else 503 with the reason."""
-        reason = await self._not_ready()
-        if reason is None:
-            return Response(b'{"status": "ok"}', media_type="application/json")
-        return as_response(problem(503, reason, {"Retry-After": RETRY_AFTER}))
+        """200 when Redis can store an event, with what it might lose of them; else 503 with the reason."""
+        if reason := await self._not_ready():
+            return as_response(problem(503, reason, {"Retry-After": RETRY_AFTER}))
+        warnings = await self._warnings()
+        told = {"status": "ok"} | ({"warnings": warnings} if warnings else {})
+        return Response(orjson.dumps(told), media_type="application/json")
+
+    async def _warnings(self) -> list[str]:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                return await self.journal.warnings() if self.journal else []
+        except TimeoutError:
+            return []
 
     async def _not_ready(self) -> str | None:
         if self.journal is None:
@@ -225,6 +234,28 @@ def as_response(answer: Answer) -> Response:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
     headers["content-type"] = answer.kind.decode("latin-1")
     return Response(answer.body, answer.status, headers)
+
+
+class FrontDoor:
+    """Lets deliveries to a source straight in; all else goes through Starlette's middleware and routes.
+
+    These cost a delivery more than verifying it does.
+    """
+
+    def __init__(self, sources: Container[str], webhooks: ASGIApp, app: ASGIApp) -> None:
+        """`sources`: their names, filled by the lifespan; `app`: knows the way to `webhooks` too."""
+        self._sources = sources
+        self._webhooks = webhooks
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request, or the lifespan, on."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            source = scope["path"].removeprefix(WEBHOOKS)
+            if source in self._sources and source != scope["path"]:
+                scope["path_params"] = {"source": source}
+                return await self._webhooks(scope, receive, send)
+        return await self._app(scope, receive, send)
 
 
 class Unbroken:
@@ -287,10 +318,12 @@ def create_app(
 
     webhooks = Webhooks(intakes, settings.receiver.max_body, probes.metrics, body_seconds)
     routes = [
-        Route("/webhooks/{source}", webhooks, methods=["POST"]),
-        Route("/webhooks/{source}", webhooks.challenge, methods=["GET"]),
+        Route(f"{WEBHOOKS}{{source}}", webhooks, methods=["POST"]),
+        Route(f"{WEBHOOKS}{{source}}", webhooks.challenge, methods=["GET"]),
     ]
-    return _compose([*routes, *probes.routes(settings.operators is None)], lifespan)
+    app = _compose([*routes, *probes.routes(settings.operators is None)], lifespan)
+    app.middleware_stack = FrontDoor(intakes, Unbroken(webhooks), app.build_middleware_stack())
+    return app
 
 
 def create_operators_app(settings: Settings, open_journal: OpenJournal, metrics: Metrics) -> Starlette:

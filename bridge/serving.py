@@ -17,11 +17,14 @@ from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
 from bridge.store.journal import Journal
-from bridge.store.redis import open_store
+from bridge.store.redis import STORE_ERRORS, open_store
+from bridge.store.schema import SchemaError, prepare
 from bridge.supervised import end_with_parent
+from bridge.tasks import end_task
 
 DRAIN_SECONDS = 8
 _REDIS_SECONDS = 1.7  # Okta's hooks wait 3 s for an answer
+_LOOK_AGAIN = 1.0  # seconds
 log = structlog.get_logger()
 
 
@@ -45,7 +48,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what is under way and return.
+    """Serve until SIGTERM or SIGINT; then answer what is under way and return. Raises SchemaError.
 
     `sockets`: the receiver's listening socket and, where [operators] is set, the operators'.
     """
@@ -63,10 +66,27 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     gc.freeze()  # what is loaded by now stays: looking through it at every collection costs requests
     gc.set_threshold(50_000, 20, 20)
     log.info("receiver.started", address="{}:{}".format(*sockets[0].getsockname()[:2]))
+    schema = asyncio.create_task(_look_at_schema(settings, servers))
     await asyncio.gather(
         *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
     )
     log.info("receiver.stopped")
+    if not schema.done():
+        await end_task(schema)
+    elif error := schema.exception():
+        raise error
+
+
+async def _look_at_schema(settings: Settings, servers: list[_Server]) -> None:
+    """Stop serving where the data is of a newer bridge; a Redis that does not answer is asked again."""
+    while True:
+        try:
+            return await prepare(settings.redis)
+        except STORE_ERRORS:
+            await asyncio.sleep(_LOOK_AGAIN)
+        except SchemaError:
+            _stop(servers)
+            raise
 
 
 def _server(app: ASGIApp) -> _Server:

@@ -243,6 +243,15 @@ class LogSettings(Section):
     personal_data: bool = Field(False, examples=[False])
 
 
+class RetentionSettings(Section):
+    """[retention]"""
+
+    journal: Span = Field(30 * 86400.0, gt=0, examples=["30d"])
+    journal_size: Size = Field(1_000_000_000, gt=0, examples=["1GB"])
+    history: Span = Field(30 * 86400.0, gt=0, examples=["30d"])
+    evidence: Span = Field(400 * 86400.0, gt=0, examples=["400d"])
+
+
 class SourceSettings(Section):
     """One of [[sources]]."""
 
@@ -375,6 +384,7 @@ class Settings(Section):
     receiver: ReceiverSettings = ReceiverSettings()
     operators: OperatorSettings | None = None
     logs: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
     sources: tuple[SourceSettings, ...] = ()
     targets: tuple[TargetSettings, ...] = ()
 

@@ -54,6 +54,10 @@ class Scripted:
         """It always is."""
         return None
 
+    async def warnings(self) -> list[str]:
+        """Nothing."""
+        return []
+
 
 async def receipts(submissions: Sequence[Submission]) -> list[Receipt | Exception]:
     """A receipt for each."""

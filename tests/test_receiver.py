@@ -111,6 +111,10 @@ class Broken:
         """Say why."""
         return "Redis does not answer: ConnectionError"
 
+    async def warnings(self) -> list[str]:
+        """Nothing."""
+        return []
+
 
 @asynccontextmanager
 async def serving(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
@@ -442,6 +446,13 @@ async def test_probes(client: httpx.AsyncClient) -> None:
     """Alive and ready are 200 while Redis can store."""
     assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_ready_tells_what_redis_may_lose(client: httpx.AsyncClient) -> None:
+    """The tests' Valkey writes to disk once a second only: ready, with a warning."""
+    ready = (await client.get("/readyz")).json()
+    assert ready["status"] == "ok"
+    assert [text.partition(":")[0] for text in ready["warnings"]] == ["appendfsync is everysec"]
 
 
 async def test_not_ready_before_the_start(journal: Journal) -> None:

@@ -82,6 +82,13 @@ def test_tolerances(kind: str, seconds: float) -> None:
 NO_KEY = "there is no such key: remove it, or look for a misspelling"
 NO_REDIS, NO_SPAN, NO_URL = "is not an address of a Redis", "is not a length of time", "is not an http(s) URL"
 MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [  # file, key, what is wrong, what to write instead
+    ({"retention": {"journal": "soon"}}, "retention.journal", NO_SPAN, 'journal = "30d"'),
+    (
+        {"retention": {"journal_size": "big"}},
+        "retention.journal_size",
+        "is not a size",
+        'journal_size = "1GB"',
+    ),
     ({"receiver": {"port": "http"}}, "receiver.port", "input should be a valid integer", "port = 8080"),
     ({"receiver": {"port": 70000}}, "receiver.port", "input should be less than or equal", "port = 8080"),
     ({"receiver": {"max_body": "2 cats"}}, "receiver.max_body", "is not a size", 'max_body = "2MB"'),

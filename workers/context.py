@@ -29,7 +29,7 @@ class Worker:
 
     `stopping` is set when it is asked to end: jobs end at their next step; `calling`: what calls under
     way are about; `list_pages`: how many pages each target's members fill; `greeted`: targets that were
-    looked at since the start.
+    looked at since the start; `walked`: how far each hash was looked through for what is over.
     """
 
     settings: Settings
@@ -41,6 +41,7 @@ class Worker:
     calling: set[tuple[str, str]] = field(default_factory=set)
     list_pages: dict[str, int] = field(default_factory=dict)
     greeted: set[str] = field(default_factory=set)
+    walked: dict[str, int] = field(default_factory=dict)
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.get_logger)
 
     @property

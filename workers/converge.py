@@ -18,6 +18,7 @@ from bridge.store.mirror import Command, directory_name, make_ref
 from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore, Work
 from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
 from workers import hold
+from workers.bound import bind_teams
 from workers.context import Worker
 from workers.fold import QUIET_MS
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
@@ -26,8 +27,10 @@ from workers.teams import apply_teams
 from workers.titles import index_groups
 
 SLICE_SECONDS = 20.0
-AT_ONCE = 2000  # objects in one step
+AT_ONCE = 3000  # objects in one step
 LONGEST_WAIT_MS = 5000  # how long an invite or a team waits for a burst of news to end
+REREAD_MS = 2000  # until a team that could not be read is tried again
+FOLDING_MS = 2000  # how long after the last batch unread news still counts as being folded
 _NAP = 0.02
 
 
@@ -52,6 +55,8 @@ async def converge_target(worker: Worker, ident: str) -> None:
 
 
 async def _asleep(worker: Worker, store: TargetStore) -> bool:
+    if await store.paused():
+        return True
     state = await store.state()
     return state.state in ("unavailable", "credentials_rejected") and state.resumes_at * 1000 > worker.clock()
 
@@ -63,6 +68,7 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
     await _replan_when_config_changed(run)
     run.ends = time.monotonic() + SLICE_SECONDS
     while not run.over:
+        await run.check_pause()
         await _recover(run)
         await hold.sample_size(run)
         await watch_pending(run)
@@ -232,13 +238,16 @@ def _ready(run: Run, people: People, works: Sequence[Work]) -> list[Work]:
 
 
 async def _busy(run: Run) -> bool:
-    """Tell whether a burst of news is under way: more than one batch, the last one a moment ago."""
+    """Tell whether a burst of news is under way: unread news, or more than one batch, the last one just now.
+
+    Folding one batch may take longer than `QUIET_MS` on a busy machine; what nobody folds holds nothing up.
+    """
     news = await run.worker.store.call("HGETALL", run.store.key("news"))
     last, start = int(news.get("last", 0)), int(news.get("start", 0))
-    if run.now - last > QUIET_MS:
-        return False
+    if run.now - last <= QUIET_MS and start != last:
+        return True
     accepted, folded = await run.worker.journal.counters()
-    return start != last or accepted > folded
+    return accepted > folded and run.now - last <= FOLDING_MS
 
 
 async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
@@ -251,10 +260,24 @@ async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
             await _record_plan(run, people, teams)
         else:
             await apply_people(run, people)
+            await _reread_teams(run, people, teams)
             await apply_teams(run, people, teams)
     except TargetError as error:
         await run.fault([work.object for work in works], error)
     await run.finish(works)
+
+
+async def _reread_teams(run: Run, people: People, works: Sequence[Work]) -> None:
+    """Read teams again at whose last call the end was not clear, also when nobody is to join them now."""
+    doubts = await run.worker.store.call("HKEYS", run.store.key("unknown"))
+    names = sorted(each for each in doubts if each.startswith(TEAM) and each not in run.held_back)
+    if not names:
+        return
+    await bind_teams(run, people, await run.store.teams(), [name[2:] for name in names])
+    left, due = await run.store.unknown(names), {work.object for work in works}
+    again = run.now + REREAD_MS
+    run.later.update(dict.fromkeys(left.keys() & due, again))
+    await run.commit(run.store.mark(sorted(left.keys() - due), again))
 
 
 async def _record_plan(run: Run, people: People, teams: Sequence[Work]) -> None:

@@ -18,17 +18,20 @@ from arq.worker import func
 from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, read_settings
 from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store
+from bridge.store.schema import SchemaError, prepare_schema
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import end_with_parent
 from bridge.tasks import end_task
 from workers.context import Worker
 from workers.converge import converge_target
 from workers.fold import fold_directory
+from workers.retention import trim_when_due
 
 JOBS_AT_ONCE = 50
 JOB_SECONDS = 60
 DRAIN_SECONDS = 10
 _ALIVE_SECONDS = 10
+_LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
 log = structlog.get_logger()
 
 
@@ -43,8 +46,12 @@ async def converge(context: dict[str, Any], target: str) -> None:
 
 
 async def sweep(context: dict[str, Any]) -> None:
-    """Ring for whatever waits without anyone working on it: a lost bell costs no more than a second."""
+    """Ring for whatever waits without anyone working on it: a lost bell costs no more than a second.
+
+    Now and then it takes away what has been kept long enough, too.
+    """
     await _run_job("sweep", sweep_once(context["worker"]))
+    await _run_job("trim", trim_when_due(context["worker"]))
 
 
 async def _run_job(name: str, job: Any) -> None:
@@ -69,6 +76,8 @@ async def sweep_once(worker: Worker) -> int:
 
 
 async def _has_work(worker: Worker, store: TargetStore, now: int) -> bool:
+    if await store.paused():
+        return False
     state = await store.state()
     down = state.state in ("unavailable", "credentials_rejected")
     if down:
@@ -115,7 +124,7 @@ def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; start arq again whenever it ends for another reason.
+    """Work until SIGTERM or SIGINT; start arq again whenever it ends for another reason. Raises SchemaError.
 
     arq ends when Redis goes away under load (facts/redis-arq.md), and nothing of ours is lost by it.
     """
@@ -127,8 +136,27 @@ async def run_worker(settings: Settings) -> None:
     end_with_parent()
     alive = asyncio.create_task(keep_alive(worker))
     log.info("worker.started", worker=worker.name)
+    try:
+        await _prepare(worker)
+        while not worker.stopping.is_set():
+            await _work_until_it_ends(worker)
+    finally:
+        await _leave(worker, alive)
+
+
+async def _prepare(worker: Worker) -> None:
+    """Wait until Redis answers, and see that its data is ours. Raises SchemaError."""
     while not worker.stopping.is_set():
-        await _work_until_it_ends(worker)
+        try:
+            await prepare_schema(worker.store)
+            return
+        except STORE_ERRORS as error:
+            log.warning("worker.waits_for_redis", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(worker.stopping.wait(), _LOOK_AGAIN)
+
+
+async def _leave(worker: Worker, alive: asyncio.Task[None]) -> None:
     await end_task(alive)
     with contextlib.suppress(*STORE_ERRORS):
         await worker.store.call("ZREM", worker.store.key("workers"), worker.name)
@@ -179,7 +207,10 @@ def main() -> None:
         sys.exit(str(error))
     configure_logs(settings.logs)
     logging.getLogger("arq").setLevel(logging.WARNING)
-    asyncio.run(run_worker(settings))
+    try:
+        asyncio.run(run_worker(settings))
+    except SchemaError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -29,12 +29,17 @@ R = TypeVar("R")
 FAILURES_IN_A_ROW = 5  # opens the breaker
 MOST_DELIVERIES = 10  # in one log line
 REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
+REMOVAL = "remove"  # how the change begins whose evidence is kept
 _BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 300.0  # seconds
 _PROBE_MOST = 15.0
 
 
 class TargetDownError(Exception):
     """Nothing can be done at the target now; its state has been written."""
+
+
+class PausedError(TargetDownError):
+    """A person wants the target left alone."""
 
 
 @dataclass(slots=True)
@@ -80,8 +85,17 @@ class Run:
         self.refused, self.refusing = list(self.state.refused), self.state.refusing
         if self.state.state == "rate_limited":
             self.limited_until = self.state.resumes_at
-        self.client.before_call = self.lease.check
+        self.client.before_call = self._may_call
         self.client.after_call = self._called
+
+    async def _may_call(self) -> None:
+        await self.check_pause()
+        self.lease.check()
+
+    async def check_pause(self) -> None:
+        """Raise PausedError when the target is to be left alone."""
+        if await self.store.paused():
+            raise PausedError(self.target.name)
 
     def _called(self, call: Call) -> None:
         self.last_call = call
@@ -145,6 +159,12 @@ class Run:
         except TargetError as error:
             await self._failed(objects, change, error)
             return None
+        except PausedError:  # between two tries, perhaps
+            await self._settle(objects, self.store.doubt(objects))
+            raise
+        except LeaseLostError:  # likewise
+            await self._leave_in_doubt(objects)
+            raise
         finally:
             self.about = ()
         await self._settle(
@@ -170,11 +190,15 @@ class Run:
         try:
             await self.commit([self.store.ended(objects), *commands])
         except LeaseLostError:
-            transaction = Transaction(self.worker.store)
-            transaction.add_all(self.store.doubt(objects))
-            transaction.add_all(self.store.mark(objects, self.now))
-            await transaction.run()
+            await self._leave_in_doubt(objects)
             raise
+
+    async def _leave_in_doubt(self, objects: Sequence[str]) -> None:
+        """Let whoever works here now read these at the target: all that is left to do without the lease."""
+        transaction = Transaction(self.worker.store)
+        transaction.add_all(self.store.doubt(objects))
+        transaction.add_all(self.store.mark(objects, self.now))
+        await transaction.run()
 
     async def _failed(self, objects: Sequence[str], change: str, error: TargetError) -> None:
         doubts = self.store.doubt(objects) if error.unclear or isinstance(error, RefusedError) else []
@@ -250,13 +274,16 @@ class Run:
 
     def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:
         call = self.last_call or Call("", "", "", 0, 0.0)
-        return [
-            self.store.record({
+        rows = [
+            {
                 "at": self.now, "object": each, "change": change, "outcome": outcome, "status": call.status,
                 "milliseconds": round(call.seconds * 1000), "delivery": self.causes.get(each, ""),
-            })
+            }
             for each in objects
         ]  # fmt: skip
+        if _verb(change) == REMOVAL:
+            return [command for row in rows for command in self.store.witness(row)]
+        return [self.store.record(row) for row in rows]
 
     # reading
 

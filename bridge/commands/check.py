@@ -23,6 +23,7 @@ from bridge.settings import (
     inline_secrets,
     read_settings,
 )
+from bridge.store.durability import SAFE, read_config, risks
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.targets.base import (
@@ -37,12 +38,6 @@ from bridge.targets.gitbook import GitBook, clock_skew
 
 _SECONDS = 5.0  # for one answer
 _SKEW_MOST = 2.0  # seconds
-_SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-_UNSAFE = {
-    "appendonly": "a restart of Redis loses events that were accepted",
-    "appendfsync": "a crash of its machine loses the last events that were accepted",
-    "maxmemory-policy": "a full Redis throws events away",
-}
 _LOOKS = ("token", "organization", "rights", "members", "teams")  # in this order
 
 
@@ -177,18 +172,12 @@ def _cannot_start(redis: RedisSettings) -> str | None:
 
 async def _durability(store: Store) -> Finding:
     """Tell whether Redis keeps what it is given."""
-    answers = await store.calls([("CONFIG", "GET", name) for name in _SAFE], one_by_one=True)
-    told = {row[0]: row[1] for row in answers if isinstance(row, list) and len(row) == 2}
-    if set(told) != set(_SAFE):
-        wanted = ", ".join(f"{name} {value}" for name, value in _SAFE.items())
+    told = await read_config(store)
+    if told is None:
+        wanted = ", ".join(f"{name} {value}" for name, value in SAFE.items())
         return warn("redis.durability", f"it does not tell its settings: make sure of {wanted}")
-    risks = [
-        f"{name} is {told[name]}: {_UNSAFE[name]} (set it to {value})"
-        for name, value in _SAFE.items()
-        if told[name] != value and not (name == "appendfsync" and told["appendonly"] == "no")
-    ]
-    if risks:
-        return warn("redis.durability", "; ".join(risks))
+    if found := risks(told):
+        return warn("redis.durability", "; ".join(found))
     return good("redis.durability", "what it has accepted is on disk; nothing is evicted")
 
 

@@ -1,7 +1,9 @@
 """What all commands share: the configuration option, JSON, and how they end."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import getpass
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -12,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
-from bridge.store.redis import STORE_ERRORS
+from bridge.store.redis import STORE_ERRORS, open_store
+from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import is_supervised
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ Config = Annotated[
     typer.Option("-c", "--config", envvar="BRIDGE_CONFIG", help="The configuration file.", show_default=True),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+By = Annotated[str, typer.Option("--by", help="Who decides, for the record.", show_default=False)]
+Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 DEFAULT_CONFIG = Path("bridge.toml")
 
 out = Console()
@@ -51,6 +56,21 @@ def run_async(job: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(job)
     except STORE_ERRORS as error:
         fail(f"Redis does not answer ({type(error).__name__}): is `bridge run` (or your Redis) up?")
+
+
+@asynccontextmanager
+async def open_targets(settings: Settings) -> AsyncIterator[dict[str, TargetStore]]:
+    """Open what is known of each target, by its name."""
+    store = open_store(settings.redis)
+    try:
+        yield {target.name: TargetStore(store, target_id(target)) for target in settings.targets}
+    finally:
+        await store.close()
+
+
+def me() -> str:
+    """Return who is at the keyboard, for the record."""
+    return getpass.getuser()
 
 
 def print_json(data: Any) -> None:

@@ -1,20 +1,21 @@
-"""`bridge parked`, `approve`, `reject`, `dead`: what waits for a person, and what was given up."""
+"""`bridge parked`, `approve`, `reject`, `dead`, `retry`: what waits for a person, and what was given up."""
 
-import getpass
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
 
 from bridge.commands.common import (
     DEFAULT_CONFIG,
+    By,
     Config,
     Json,
+    Why,
     fail,
     load,
+    me,
     moment,
+    open_targets,
     out,
     print_json,
     print_table,
@@ -22,26 +23,17 @@ from bridge.commands.common import (
 )
 from bridge.settings import Settings, parse_span
 from bridge.store.commit import Transaction
-from bridge.store.redis import open_store
-from bridge.store.targets import MEMBER, Decision, Held, TargetStore, target_id
+from bridge.store.mirror import MirrorStore
+from bridge.store.targets import MEMBER, TEAM, Decision, Held, TargetStore
 
 _SHOWN = ("id", "target", "change", "reason")  # the rest is in the JSON
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `bridge parked` shows them.")]
 Everything = Annotated[bool, typer.Option("--all", help="All that are held.")]
-By = Annotated[str, typer.Option("--by", help="Who decides, for the record.", show_default=False)]
-Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
+DeadIds = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `bridge dead` shows them.")]
+AllDead = Annotated[bool, typer.Option("--all", help="All that was given up.")]
 Until = Annotated[
     str, typer.Option("--until", help='How long the exception holds, such as "30d". Empty: no end.')
 ]
-
-
-@asynccontextmanager
-async def _targets(settings: Settings) -> AsyncIterator[dict[str, TargetStore]]:
-    store = open_store(settings.redis)
-    try:
-        yield {target.name: TargetStore(store, target_id(target)) for target in settings.targets}
-    finally:
-        await store.close()
 
 
 def _row(target: str, held: Held) -> dict[str, Any]:
@@ -54,7 +46,7 @@ def _row(target: str, held: Held) -> dict[str, Any]:
 
 async def _list(settings: Settings, what: str) -> list[dict[str, Any]]:
     rows = []
-    async with _targets(settings) as targets:
+    async with open_targets(settings) as targets:
         for name, store in targets.items():
             found = await (store.parked() if what == "parked" else store.dead())
             rows += [_row(name, held) for held in found.values()]
@@ -81,6 +73,64 @@ def dead(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
     _show(config, json, "dead", "Given up", "Nothing was given up.")
 
 
+def retry(
+    ids: DeadIds = None,
+    everything: AllDead = False,
+    by: By = "",
+    why: Why = "",
+    config: Config = DEFAULT_CONFIG,
+    json: Json = False,
+) -> None:
+    """Try again what was given up; what was tried before stays in the history."""
+    if bool(ids) == everything:
+        fail("name the ids that `bridge dead` shows, or --all", 2)
+    retried, unknown = run_async(_retry(load(config), set(ids or ()), everything, (by or me(), why)))
+    if json:
+        print_json({"retried": retried, "unknown": unknown})
+    for row in retried if not json else ():
+        out.print(f"due again: {row['change']} ({row['id']})", highlight=False, markup=False)
+    if unknown:
+        fail(f"nothing was given up under {', '.join(unknown)}: see `bridge dead`")
+
+
+async def _retry(
+    settings: Settings, ids: set[str], everything: bool, who: tuple[str, str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    retried = []
+    async with open_targets(settings) as targets:
+        for name, target in targets.items():
+            for ident, held in sorted((await target.dead()).items()):
+                if everything or ident in ids:
+                    await write_retry(target, held, *who)
+                    retried.append(_row(name, held))
+    return retried, sorted(ids - {row["id"] for row in retried})
+
+
+async def write_retry(target: TargetStore, held: Held, by: str, why: str = "") -> None:
+    """Make what was given up due again, at once; the record keeps how often it was tried, and why in vain.
+
+    A team that could not be made is made for its members, so those of its groups are looked at.
+    """
+    now = int(time.time() * 1000)
+    objects = [held.object, *(MEMBER + email for email in sorted(await _members_of(target, held)))]
+    transaction = Transaction(target.store)
+    transaction.add_all(target.revive(held.object))
+    transaction.add_all(target.mark(objects, now))
+    transaction.add("RING", "converge", target.id, now)
+    transaction.add(*target.record({
+        "at": now, "object": held.object, "change": held.change, "by": by, "why": why,
+        "outcome": "retried", "reason": held.reason, "since": held.since, "attempts": held.attempts,
+    }))  # fmt: skip
+    await transaction.run()
+
+
+async def _members_of(target: TargetStore, held: Held) -> set[str]:
+    """Return who is in the groups of a team that was given up."""
+    team = (await target.teams()).get(held.object[2:]) if held.object.startswith(TEAM) else None
+    mirror = MirrorStore(target.store)
+    return {email for ref in (team.groups if team else ()) for email in await mirror.members_of(ref)}
+
+
 def approve(
     ids: Ids = None,
     everything: Everything = False,
@@ -90,7 +140,7 @@ def approve(
     json: Json = False,
 ) -> None:
     """Let held changes happen."""
-    _decide(config, ids, everything, Decision(True, by or _me(), 0, why), json)
+    _decide(config, ids, everything, Decision(True, by or me(), 0, why), json)
 
 
 def reject(
@@ -107,11 +157,7 @@ def reject(
         ends = time.time() + parse_span(until) if until else 0.0
     except ValueError:
         fail(f'--until {until}: is not a length of time: write a number and s, m, h or d, such as "30d"', 2)
-    _decide(config, ids, everything, Decision(False, by or _me(), 0, why, ends), json)
-
-
-def _me() -> str:
-    return getpass.getuser()
+    _decide(config, ids, everything, Decision(False, by or me(), 0, why, ends), json)
 
 
 def _decide(config: Config, ids: list[str] | None, everything: bool, decision: Decision, json: bool) -> None:
@@ -133,7 +179,7 @@ async def _write(
     settings: Settings, ids: set[str], everything: bool, decision: Decision
 ) -> tuple[list[dict[str, Any]], list[str]]:
     decided = []
-    async with _targets(settings) as targets:
+    async with open_targets(settings) as targets:
         for name, target in targets.items():
             for ident, held in (await target.parked()).items():
                 if everything or ident in ids:
@@ -160,7 +206,7 @@ async def write_decision(target: TargetStore, held: Held, decision: Decision) ->
         transaction.add("ZADD", target.key("pending"), int(decision.until * 1000), held.object[2:])
     transaction.add_all(target.mark(objects, now))
     transaction.add("RING", "converge", target.id, now)
-    transaction.add(*target.record({
+    transaction.add_all(target.witness({
         "at": now, "object": held.object, "change": held.change, "by": decision.by, "why": decision.why,
         "outcome": "approved" if decision.approved else "rejected",
     }))  # fmt: skip

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,8 @@ from bridge.embedded import EmbeddedError, EmbeddedValkey
 from bridge.listening import listen
 from bridge.logs import configure_logs
 from bridge.settings import Settings
+from bridge.store.redis import STORE_ERRORS
+from bridge.store.schema import SchemaError, prepare
 from bridge.supervisor import bridge_command, supervise
 
 log = structlog.get_logger()
@@ -33,6 +35,7 @@ def run(config: Config = DEFAULT_CONFIG) -> None:
                 stack.enter_context(EmbeddedValkey(settings.redis.data_dir))
             except EmbeddedError as error:
                 fail(str(error))
+        _prepare(settings)
         log.info("bridge.started", receiver=f"http://{settings.receiver.host}:{settings.receiver.port}")
         commands = {name: bridge_command(name, "-c", path) for name in ("serve", "worker")}
         asyncio.run(supervise(commands))
@@ -43,6 +46,7 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
     """Receive webhooks and store them: the Procfile's `web`. Any number of these may share one Redis."""
     settings = load(config)
     configure_logs(settings.logs)
+    _prepare(settings)
     processes = settings.receiver.processes
     if processes > 1 and not os.environ.get(SHARED):
         os.environ[SHARED] = "1"
@@ -57,7 +61,19 @@ def _run_loop(settings: Settings) -> None:
 
     sockets = _listening(settings, shared=bool(os.environ.get(SHARED)))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve_receiver(settings, sockets))
+        try:
+            runner.run(serve_receiver(settings, sockets))
+        except SchemaError as error:
+            fail(str(error))
+
+
+def _prepare(settings: Settings) -> None:
+    """End where the data is of a newer bridge; a Redis that does not answer is asked again later."""
+    try:
+        with suppress(*STORE_ERRORS):
+            asyncio.run(prepare(settings.redis))
+    except SchemaError as error:
+        fail(str(error))
 
 
 def _listening(settings: Settings, shared: bool = False) -> list[socket.socket]:
@@ -89,7 +105,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 def worker(config: Config = DEFAULT_CONFIG) -> None:
     """Fold events and keep the targets in step: the Procfile's `worker`. Any number may share one Redis."""
-    load(config)
+    _prepare(load(config))
     path = str(Path(config).resolve())
     try:
         os.execv(sys.executable, [sys.executable, "-m", "workers.main", path])  # noqa: S606 - our own module

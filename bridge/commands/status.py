@@ -19,7 +19,7 @@ from bridge.settings import Settings
 from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
 from bridge.store.redis import Store, open_store
-from bridge.store.targets import TargetState, TargetStore, target_id
+from bridge.store.targets import Pause, TargetState, TargetStore, target_id
 
 _WORKER_ALIVE_MS = 10_000
 
@@ -42,8 +42,14 @@ async def _read_target(store: TargetStore, now: int) -> dict[str, Any]:
     counts, state = asdict(await store.counts(now)), await store.state()
     if state.state == "rate_limited" and state.resumes_at * 1000 <= now:
         state = TargetState()
+    if pause := await store.paused():
+        state = TargetState("paused", _why(pause))
     resumes = moment(state.resumes_at * 1000)
     return counts | {"state": state.state, "reason": state.reason, "resumes_at": resumes}
+
+
+def _why(pause: Pause) -> str:
+    return f"paused by {pause.by}" + (f": {pause.why}" if pause.why else "")
 
 
 async def _status(settings: Settings) -> dict[str, Any]:

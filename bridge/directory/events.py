@@ -1,6 +1,6 @@
 """What a directory tells: eight kinds of event, and when each happened."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -114,7 +114,7 @@ def told_time(item: News, arrived: int) -> int | None:
     return item.told if item.told is not None and 0 < item.told <= arrived else None
 
 
-def stamp_body(news: Iterable[News], arrived: int, first_order: int = 0) -> list[int]:
+def stamp_body(news: Sequence[News], arrived: int, first_order: int = 0) -> list[int]:
     """Return a stamp (sign cleared) for each element of one body.
 
     An event happened when its sender says or when it arrived (`arrived`, unix milliseconds),
@@ -122,6 +122,9 @@ def stamp_body(news: Iterable[News], arrived: int, first_order: int = 0) -> list
     the same time keep their order in the body.
     `first_order`: where untimed elements start, for bodies that arrived in the same millisecond.
     """
+    if len(news) == 1:
+        told = told_time(news[0], arrived)
+        return [make_stamp(arrived, first_order, False) if told is None else make_stamp(told, 0, False)]
     stamps: list[int] = []
     last: dict[tuple[int, str, str], int] = {}
     for item in news:

@@ -9,6 +9,7 @@ import orjson
 from redis.exceptions import RedisError, ResponseError
 
 from bridge.directory.events import DirectoryEvent, decode_event
+from bridge.store.durability import durability
 from bridge.store.redis import STORE_ERRORS, Store
 
 SEEN_SECONDS = 7 * 86400
@@ -70,17 +71,21 @@ class Journal:
         A receipt means Redis has said that it holds every event of that body.
         Raises one of STORE_ERRORS when the answer is unclear for all of them.
         """
-        now = int(time.time() * 1000)
-        answers = await self._store.run_many("accept", [self._words(each, now) for each in submissions])
+        words: list[Any] = [self._store.prefix, int(time.time() * 1000), SEEN_SECONDS * 1000]
+        for each in submissions:
+            words += self._words(each)
+        answers = await self._store.run("accept", *words)
         if self._replicas and not await self._replicated():
             return [RedisError(f"fewer than {self._replicas} replicas answered") for _ in submissions]
-        return [answer if isinstance(answer, Exception) else Receipt(*answer) for answer in answers]
+        pairs = zip(answers[::2], answers[1::2], strict=True)
+        return [new if isinstance(new, Exception) else Receipt(new, repeats) for new, repeats in pairs]
 
-    def _words(self, submission: Submission, now: int) -> list[Any]:
-        stream = self._store.key("refused", submission.source)
-        words: list[Any] = [self._store.prefix, now, SEEN_SECONDS * 1000, len(submission.refused), stream]
-        words += submission.refused
-        for entry in submission.entries:
+    def _words(self, submission: Submission) -> list[Any]:
+        """Return a body as lua/accept.lua reads it."""
+        refused, entries = submission.refused, submission.entries
+        stream = self._store.key("refused", submission.source) if refused else ""
+        words: list[Any] = [len(refused), len(entries), stream, *refused]
+        for entry in entries:
             words += (entry.directory, entry.seen or b"", entry.payload)
         return words
 
@@ -97,6 +102,10 @@ class Journal:
         except STORE_ERRORS as error:
             return f"Redis does not answer: {type(error).__name__}"
         return None
+
+    async def warnings(self) -> list[str]:
+        """Return what Redis may lose of what it is given, as far as it tells."""
+        return await durability(self._store)
 
     async def cursor(self, directory: str) -> str:
         """Return the id of the last folded event of a directory."""

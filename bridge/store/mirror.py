@@ -105,27 +105,38 @@ class MirrorStore:
         }
 
     def writes(self, directory: str, mirror: Mirror, touched: Touched) -> Iterator[Command]:
-        """Return the commands that write what folding changed."""
+        """Return the commands that write what folding changed: few, since each costs Redis its own way."""
+        for key, fields in self._rows_of(directory, mirror, touched).items():
+            yield "HSET", key, *(word for pair in fields.items() for word in pair)
         for uid in sorted(touched.users):
-            user = mirror.users[uid]
-            yield "HSET", self._store.key("users", directory), uid, orjson.dumps(encode_user(user))
-            for email in user.addresses:
+            for email in mirror.users[uid].addresses:
                 yield "SADD", self._store.key("address", email), make_ref(directory, uid)
-        for gid in sorted(touched.groups):
-            row = orjson.dumps(encode_group(mirror.groups[gid]))
-            yield "HSET", self._store.key("groups", directory), gid, row
+        named: dict[str, list[str]] = defaultdict(list)  # user -> groups
         for gid, uid in sorted(touched.memberships):
-            text = encode_membership(mirror.memberships[gid, uid])
-            yield "HSET", self._members_key(directory, gid), uid, text
-            yield "SADD", self._store.key("memberships", make_ref(directory, uid)), gid
-        for gid in sorted(touched.lists):
-            told = [[each.first, each.last, each.members] for each in mirror.lists[gid]]
-            yield "HSET", self._store.key("lists", directory), gid, orjson.dumps(told)
+            named[uid].append(gid)
+        for uid, gids in named.items():
+            yield "SADD", self._store.key("memberships", make_ref(directory, uid)), *gids
         unresolved = self._store.key("unresolved", directory)
         for ident, count in sorted(touched.unresolved.items()):
             yield "HINCRBY", unresolved, ident, count
         for ident in sorted(touched.resolved):
             yield "HDEL", unresolved, ident
+
+    def _rows_of(self, directory: str, mirror: Mirror, touched: Touched) -> dict[str, dict[str, str | bytes]]:
+        """Return hash -> field -> value."""
+        rows: dict[str, dict[str, str | bytes]] = defaultdict(dict)
+        for uid in sorted(touched.users):
+            row = orjson.dumps(encode_user(mirror.users[uid]))
+            rows[self._store.key("users", directory)][uid] = row
+        for gid in sorted(touched.groups):
+            row = orjson.dumps(encode_group(mirror.groups[gid]))
+            rows[self._store.key("groups", directory)][gid] = row
+        for gid, uid in sorted(touched.memberships):
+            rows[self._members_key(directory, gid)][uid] = encode_membership(mirror.memberships[gid, uid])
+        for gid in sorted(touched.lists):
+            told = [[each.first, each.last, each.members] for each in mirror.lists[gid]]
+            rows[self._store.key("lists", directory)][gid] = orjson.dumps(told)
+        return rows
 
     async def addresses(self, directory: str, mirror: Mirror, touched: Touched) -> set[str]:
         """Return every address, current or former, that what was folded is news for.
@@ -149,6 +160,11 @@ class MirrorStore:
     async def member_ids(self, directory: str, group: str) -> list[str]:
         """Return the ids of all users ever named in a group."""
         return list(await self._store.call("HKEYS", self._members_key(directory, group)))
+
+    async def members_of(self, ref: str) -> set[str]:
+        """Return every address, current or former, of all users ever named in a group."""
+        directory, group = split_ref(ref)
+        return await self._addresses_of(directory, await self.member_ids(directory, group))
 
     def _members_key(self, directory: str, group: str) -> str:
         return self._store.key("members", make_ref(directory, group))

@@ -15,6 +15,7 @@ from bridge.store.redis import Store
 
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
 _HISTORY_MOST = 100_000
+_ID = "*"  # of a new row: the time, as Redis has it
 
 
 def target_id(target: TargetSettings) -> str:
@@ -79,6 +80,15 @@ class Decision:
     until: float = 0.0
     token: str = ""
     emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who wants a target left alone, since when (unix ms), and why."""
+
+    by: str
+    at: int
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,9 +315,31 @@ class TargetStore:
         """Write how the target is doing."""
         return ("SET", self.key("state"), orjson.dumps(asdict(state)))
 
+    async def paused(self) -> Pause | None:
+        """Return who paused the target, None when it is not paused."""
+        row = await self.store.call("GET", self.key("pause"))
+        return Pause(**orjson.loads(row)) if row else None
+
+    def pause(self, pause: Pause) -> Command:
+        """Have the target left alone until it is resumed, whatever happens meanwhile."""
+        return ("SET", self.key("pause"), orjson.dumps(asdict(pause)))
+
+    def resume(self) -> Command:
+        """Go on."""
+        return ("DEL", self.key("pause"))
+
     def record(self, row: dict[str, Any]) -> Command:
         """Add one call to the history."""
-        return ("XADD", self.key("history"), "MAXLEN", "~", _HISTORY_MOST, "*", "c", orjson.dumps(row))
+        return ("XADD", self.key("history"), "MAXLEN", "~", _HISTORY_MOST, _ID, "c", orjson.dumps(row))
+
+    def witness(self, row: dict[str, Any]) -> list[Command]:
+        """Add a removal or a person's decision to the history, and to the evidence that is kept longer."""
+        return [self.record(row), ("XADD", self.key("evidence"), _ID, "c", orjson.dumps(row))]
+
+    async def evidence(self, count: int) -> list[dict[str, Any]]:
+        """Return the last removals and decisions, the newest first."""
+        rows = await self.store.call("XREVRANGE", self.key("evidence"), "+", "-", "COUNT", count)
+        return [orjson.loads(fields["c"]) for _, fields in rows]
 
     async def history(self, count: int) -> list[dict[str, Any]]:
         """Return the last calls, the newest first."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -64,7 +64,7 @@ class GitBook:
         self._client = client or httpx.AsyncClient(timeout=timeout, trust_env=False)
         self._owner: tuple[str, str] | None = None
         self.budgets = Budgets()
-        self.before_call: Callable[[], None] = lambda: None
+        self.before_call: Callable[[], Awaitable[None]] = _nothing
         self.after_call: Callable[[Call], None] = lambda _: None
         self.clock: Callable[[], float] = time.time
 
@@ -214,7 +214,7 @@ class GitBook:
     async def _once(self, kind: str, request: httpx.Request) -> httpx.Response:
         await self._await_budget(kind)
         request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        self.before_call()
+        await self.before_call()
         started, answer = time.perf_counter(), None
         try:
             async with asyncio.timeout(self._timeout):
@@ -257,6 +257,10 @@ def clock_skew(headers: Mapping[str, str], now: float) -> float | None:
         return parsedate_to_datetime(headers["date"]).timestamp() - now
     except (KeyError, ValueError, TypeError):
         return None
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

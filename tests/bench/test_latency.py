@@ -5,35 +5,25 @@ import tempfile
 import time
 from pathlib import Path
 
-import orjson
 import pytest
 
 from bridge.sandbox import Sandbox, running_sandbox
+from tests.bench.table import Table
 from tests.e2e.place import Place, event, user
 
 pytestmark = pytest.mark.bench
 EVENTS = 40
 
 
-async def test_receive_to_applied() -> None:
+async def test_receive_to_applied(table: Table) -> None:
     """One event at a time on an idle system: from sending it to the member being there, in milliseconds."""
     with tempfile.TemporaryDirectory(prefix="bb-") as folder:
         async with running_sandbox(Sandbox("acme", "sandbox-token-of-the-tests")) as sandbox:
-            took = await _measure(Place(Path(folder), sandbox), sandbox)
-    figures = {
-        "what": "receive to applied, one event, idle system, embedded Valkey with fsync always",
-        "events": len(took), "median_ms": round(statistics.median(took)),
-        "p99_ms": round(sorted(took)[int(len(took) * 0.99)]), "reach_median_ms": 250,
-    }  # fmt: skip
-    print(
-        "\nreceive to applied: median {median_ms} ms, p99 {p99_ms} ms (reach: median 250)".format(**figures)
-    )
-    _write(figures)
+            took = sorted(await _measure(Place(Path(folder), sandbox), sandbox))
+    what = "receive to applied, one event, idle, embedded Valkey (AOF always)"
+    table.add(f"{what}: median", statistics.median(took), "ms", None, "150")
+    table.add(f"{what}: p99", took[int(len(took) * 0.99)], "ms", None, "400")
     assert EVENTS == len(took)
-
-
-def _write(figures: dict[str, object]) -> None:
-    Path("bench.json").write_bytes(orjson.dumps([figures], option=orjson.OPT_INDENT_2))
 
 
 async def _measure(place: Place, sandbox: Sandbox) -> list[float]:

@@ -13,7 +13,7 @@ from tests.deploy.places import DEPLOY
 
 FILE = DEPLOY / "bridge.toml"
 _HIDDEN = re.compile(r"^# (?=\[|[a-z_]+ = )", re.MULTILINE)
-ORDER = ["redis", "receiver", "operators", "logs", "sources", "targets"]
+ORDER = ["redis", "receiver", "operators", "logs", "retention", "sources", "targets"]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_it_is_readable_with_nothing_commented_out(secrets: Path) -> None:
     assert all(settings.targets_of(source.directory_name) for source in settings.sources)
 
 
-@pytest.mark.parametrize("section", ["redis", "receiver", "logs"])
+@pytest.mark.parametrize("section", ["redis", "receiver", "logs", "retention"])
 def test_plain_sections_show_their_defaults(secrets: Path, section: str) -> None:
     """A section that is left out means the same as the one shown."""
     raw = tomllib.loads((secrets / "bridge.toml").read_text(encoding="utf-8"))

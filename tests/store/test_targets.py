@@ -15,6 +15,7 @@ from bridge.store.targets import (
     Decision,
     Held,
     Intent,
+    Pause,
     TargetState,
     TargetStore,
     Waiting,
@@ -201,3 +202,19 @@ async def test_state_history_causes(target: TargetStore) -> None:
     assert await target.history(10) == rows[::-1]
     assert await target.history(1) == rows[1:]
     assert await target.causes([ANA, BO]) == {ANA: "d1"}
+
+
+async def test_a_pause_is_kept_beside_the_state(target: TargetStore) -> None:
+    """Whatever is written about how the target is doing."""
+    assert await target.paused() is None
+    await run(target, [target.pause(Pause("boss", 1000, "audit")), target.put_state(TargetState())])
+    assert await target.paused() == Pause("boss", 1000, "audit")
+    await run(target, [target.resume()])
+    assert await target.paused() is None
+
+
+async def test_evidence_is_in_the_history_too(target: TargetStore) -> None:
+    """Other calls are in the history only."""
+    await run(target, [*target.witness({"n": 1}), target.record({"n": 2})])
+    assert await target.history(9) == [{"n": 2}, {"n": 1}]
+    assert await target.evidence(9) == [{"n": 1}]

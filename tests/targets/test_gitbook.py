@@ -519,7 +519,7 @@ async def test_a_lost_lease_stops_a_call(sandbox: Sandbox, client: GitBook) -> N
     """Asked before each attempt; what it raises goes through as it is."""
     answers: list[Any] = [None, ValueError("the lease is lost")]
 
-    def ask() -> None:
+    async def ask() -> None:
         if error := answers.pop(0):
             raise error
 

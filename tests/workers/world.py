@@ -45,6 +45,7 @@ class World:
         self.workers: list[Worker] = []
         self.target: dict[str, Any] = {"mode": "apply", "teams": [{"group": "*"}], "timeout": "1s"}
         self.sources: list[dict[str, Any]] = [{"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}]
+        self.retention: dict[str, Any] = {}
         self.steps, self.most_steps, self.tick = 0, MOST_STEPS, 1
         self.on_step: Callable[[], Awaitable[None]] | None = None
         self.told = 0
@@ -57,7 +58,7 @@ class World:
         target = {"name": "docs", "api_url": self.sandbox.url, "organization": "acme"}
         target |= {"token": self.sandbox.token} | self.target
         redis = {"url": "embedded", "data_dir": str(self.redis.data_dir), "prefix": self.redis.prefix}
-        raw = {"redis": redis, "sources": self.sources, "targets": [target]}
+        raw = {"redis": redis, "sources": self.sources, "targets": [target], "retention": self.retention}
         return parse_settings(raw, Path("/nowhere/bridge.toml"))
 
     def configure(self, **target: Any) -> None:

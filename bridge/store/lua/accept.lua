@@ -1,32 +1,71 @@
--- Stores one body: drops entries seen before, appends the rest to their journals, rings for the fold.
--- ARGV: prefix, now (ms), how long a delivery key is kept (ms), number of refused rows, refused stream, rows…,
---       then for each entry: directory, delivery key ('' for none), payload.
--- Returns {accepted, duplicates}.
-local prefix, now, ttl, refused = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local at, accepted, duplicates, rung = 6, 0, 0, {}
-for _ = 1, refused do
-  redis.call('XADD', ARGV[5], 'MAXLEN', '~', 1000, '*', 'r', ARGV[at])
-  at = at + 1
+-- Stores several bodies: drops entries seen before, appends the rest to their journals, rings for the fold.
+-- ARGV: prefix, now (ms), how long a delivery key is kept (ms), then for each body:
+--       number of refused rows, of entries, refused stream, rows…, for each entry: directory,
+--       delivery key ('' for none), payload.
+-- Returns for each body the numbers of its entries that are new and that are duplicates, one behind the other,
+-- or in place of the first what went wrong. A body that fails leaves the others alone, and no delivery key
+-- without its event: the sender's repeat stores what is missing.
+local prefix, now, ttl = ARGV[1], ARGV[2], ARGV[3]
+local at, stored, news, answers = 4, 0, {}, {}
+
+local function wrong(answer)
+  return type(answer) == 'table' and answer.err and answer or nil
 end
-if refused > 0 then
-  redis.call('PEXPIRE', ARGV[5], ttl)
-end
-while at <= #ARGV do
-  local directory, key, payload = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  at = at + 3
-  if key ~= '' and not redis.call('SET', prefix .. ':seen:' .. directory .. ':' .. key, 1, 'NX', 'PX', ttl) then
-    duplicates = duplicates + 1
-  else
-    redis.call('XADD', prefix .. ':journal:' .. directory, '*', 'e', payload)
-    accepted = accepted + 1
-    rung[directory] = true
+
+local function refuse(stream, first, last)
+  for row = first, last do
+    local failed = wrong(redis.pcall('XADD', stream, 'MAXLEN', '~', 1000, '*', 'r', ARGV[row]))
+    if failed then
+      return failed
+    end
   end
+  return wrong(redis.pcall('PEXPIRE', stream, ttl))
 end
-if accepted > 0 then
-  redis.call('HINCRBY', prefix .. ':counters', 'accepted', accepted)
-  for directory in pairs(rung) do
+
+-- Returns 1 when it is new, 0 when it was there, or what went wrong.
+local function append(directory, key, payload)
+  local seen = key ~= '' and prefix .. ':seen:' .. directory .. ':' .. key
+  local fresh = not seen or redis.pcall('SET', seen, 1, 'NX', 'PX', ttl)
+  if not fresh or wrong(fresh) then
+    return fresh or 0
+  end
+  local failed = wrong(redis.pcall('XADD', prefix .. ':journal:' .. directory, '*', 'e', payload))
+  if failed then
+    if seen then
+      redis.call('DEL', seen)
+    end
+    return failed
+  end
+  news[directory] = true
+  stored = stored + 1
+  return 1
+end
+
+while at <= #ARGV do
+  local refused, entries, stream = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local accepted, failed = 0, nil
+  at = at + 3
+  if refused > 0 then
+    failed = refuse(stream, at, at + refused - 1)
+    at = at + refused
+  end
+  for entry = at, at + 3 * entries - 1, 3 do
+    local new = not failed and append(ARGV[entry], ARGV[entry + 1], ARGV[entry + 2])
+    if type(new) == 'table' then
+      failed = new
+    elseif new then
+      accepted = accepted + new
+    end
+  end
+  at = at + 3 * entries
+  answers[#answers + 1] = failed or accepted
+  answers[#answers + 1] = entries - accepted
+end
+if stored > 0 then
+  redis.call('HINCRBY', prefix .. ':counters', 'accepted', stored)
+  for directory in pairs(news) do
     redis.call('SADD', prefix .. ':directories', directory)
     ring(prefix, 'fold', directory, now)
   end
 end
-return {accepted, duplicates}
+return answers
