@@ -261,6 +261,7 @@ class Run:
         """So many refusals without a success are the target's fault: keep the objects as work.
 
         They back off; other kinds of change still have their turn in this step, then the target rests.
+        Those given up in an earlier step had left the work list: they are put back.
         """
         names, self.refused, self.refusing = self.refused, [], True
         self.tripped[verb] = reason
@@ -269,7 +270,8 @@ class Run:
         work = self.store.key("work")
         await self.commit([
             *(("HDEL", self.store.key("dead"), name) for name in names),
-            *(("ZADD", work, "XX", self.later[name], name) for name in names),
+            *(("ZADD", work, self.later[name], name) for name in names),
+            *(("HINCRBY", self.store.key("workv"), name, 1) for name in names),
         ])  # fmt: skip
 
     def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:
