@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from bridge.plan.changes import (
+    INVITES_AT_ONCE,
     Change,
     CreateTeam,
     DeleteTeam,
@@ -33,8 +34,6 @@ from bridge.store.mirror import MirrorStore
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import Target
 from bridge.targets.lists import find_members, find_teams, walk
-
-INVITES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)

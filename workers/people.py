@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.plan.changes import Invite, MarkSSO, Remove, SetRole
+from bridge.plan.changes import INVITES_AT_ONCE, Invite, MarkSSO, Remove, SetRole
 from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted, plan_member, want
 from bridge.plan.people import Person
 from bridge.plan.scope import is_address
@@ -16,7 +16,6 @@ from workers import hold
 from workers.look import read_members
 from workers.run import Run, leave_teams, member_object
 
-INVITES_AT_ONCE = 100  # GitBook states no limit; a refused batch is halved
 _LOOK_AGAIN_FIRST = 30_000  # ms, for pending invites
 
 

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from bridge.settings import Role
 
+INVITES_AT_ONCE = 100  # GitBook states no limit; a refused batch is halved
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
