@@ -1,0 +1,104 @@
+"""The whole file: its tables, and what has to be right between them."""
+
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from bridge.settings.process import (
+    LogSettings,
+    OperatorSettings,
+    ReceiverSettings,
+    RedisSettings,
+    RetentionSettings,
+)
+from bridge.settings.sources import SourceSettings
+from bridge.settings.targets import TargetSettings
+from bridge.settings.values import ProblemsError, Section, options
+
+
+class Settings(Section):
+    """The whole file."""
+
+    redis: RedisSettings = RedisSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
+    operators: OperatorSettings | None = None
+    logs: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
+    sources: tuple[SourceSettings, ...] = ()
+    targets: tuple[TargetSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        sources = [source.model_dump(include={"name", "targets"}) for source in self.sources]
+        targets = [target.model_dump(include={*_PLACE, "name"}) for target in self.targets]
+        if problems := clashes(sources, targets):
+            raise ProblemsError(problems)
+        return self
+
+    def source(self, name: str) -> SourceSettings | None:
+        """Return the source of that name."""
+        return next((source for source in self.sources if source.name == name), None)
+
+    def target(self, name: str) -> TargetSettings | None:
+        """Return the target of that name."""
+        return next((target for target in self.targets if target.name == name), None)
+
+    def targets_of(self, directory: str) -> list[TargetSettings]:
+        """Return the targets that follow a directory (by its configured name)."""
+        told = [source for source in self.sources if source.directory_name == directory]
+        return [t for t in self.targets if any(s.targets is None or t.name in s.targets for s in told)]
+
+    def reload_secrets(self) -> list[str]:
+        """Read every secret and token again; return what could not be read (the old value stays)."""
+        problems = []
+        secrets = [s for source in self.sources for s in (*source.secrets, source.key)]
+        for secret in (*secrets, *(target.token for target in self.targets)):
+            try:
+                if secret:
+                    secret.reload()
+            except ValueError as error:
+                problems.append(str(error))
+        return problems
+
+
+_PLACE = ("kind", "api_url", "organization")  # what makes two targets the same
+
+
+def tables(raw: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the tables of that name of a file that may be wrong in any way."""
+    rows = raw.get(key)
+    return [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list) else []
+
+
+def clashes(sources: list[dict[str, Any]], targets: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong between tables, each of which may be right by itself."""
+    problems = [*_twice("sources", sources), *_twice("targets", targets), *_same_target(targets)]
+    known = {target["name"] for target in targets if isinstance(target.get("name"), str)}
+    for number, source in enumerate(sources):
+        told = source.get("targets")
+        problems += [
+            f'sources[{number}].targets: no target is named "{name}": write one of {options(known)}'
+            for name in (told if isinstance(told, list | tuple) else ())
+            if isinstance(name, str) and name not in known
+        ]
+    return problems
+
+
+def _twice(key: str, rows: list[dict[str, Any]]) -> list[str]:
+    names = [row.get("name") for row in rows]
+    return [
+        f'{key}[{number}].name: "{name}" is taken by {key}[{names.index(name)}]: write another name'
+        for number, name in enumerate(names)
+        if isinstance(name, str) and names.index(name) != number
+    ]
+
+
+def _same_target(targets: list[dict[str, Any]]) -> list[str]:
+    usual = {key: TargetSettings.model_fields[key].default for key in _PLACE}
+    places = [tuple(str((usual | row)[key]).rstrip("/") for key in _PLACE) for row in targets]
+    return [
+        f'targets[{number}].organization: "{place[-1]}" is the organisation of targets[{first}] already: '
+        f"write each organisation once"
+        for number, place in enumerate(places)
+        if "organization" in targets[number] and (first := places.index(place)) != number
+    ]
