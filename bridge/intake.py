@@ -5,11 +5,11 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
 import structlog
+from msgspec import Struct
 
 from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_body, told_time
 from bridge.settings import SourceSettings
@@ -59,8 +59,7 @@ class JournalStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one verified body, in elements. `ahead`: how many told a time that is still to come."""
 
     accepted: int

@@ -1,17 +1,16 @@
 """Answers of the front door: small JSON bodies, and problem details (RFC 9457) for all that is wrong."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import orjson
+from msgspec import Struct
 from starlette.types import Send
 
 PROBLEM = b"application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer. `headers`: those besides content-type and content-length."""
 
     status: int

@@ -18,13 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bridge.intake import ArrivalClock, Batcher, Intake, JournalStore, Outcome, StoreError
 from bridge.metrics import CONTENT_TYPE, Metrics
 from bridge.problems import Answer, problem
+from bridge.reading import BODY_SECONDS, BodyError, BodyReader
 from bridge.settings import Settings
 from bridge.sources.base import Delivery, UnavailableError, UnreadableError, UnverifiedError
 from bridge.sources.okta_event_hooks import CHALLENGE
 from bridge.sources.okta_event_hooks import KIND as CHALLENGED_KIND
 from bridge.sources.registry import make_source
 
-BODY_SECONDS = 15.0  # for a whole body to arrive
 READY_SECONDS = 1.8
 RETRY_AFTER = "5"
 WEBHOOKS = "/webhooks/"
@@ -37,27 +37,17 @@ _UNVERIFIED = problem(
     401, "The delivery could not be verified.", {"WWW-Authenticate": 'Webhook realm="directory-bridge"'}
 )
 _UNKNOWN = problem(404, "There is no source of that name.")
-_TOO_SLOW = problem(408, "The body did not arrive in time.", {"Connection": "close"})
-
-
-class BodyError(Exception):
-    """The body cannot be had; `answer` says so."""
-
-    def __init__(self, answer: Answer) -> None:
-        """`answer`: 408 or 413."""
-        super().__init__(answer.status)
-        self.answer = answer
+_FAULT = problem(500, "This is a fault of ours; it has been logged.")
 
 
 class Webhooks:
     """/webhooks/{source}: POST as a plain ASGI application, GET for the senders that try out a new hook."""
 
-    def __init__(self, intakes: dict[str, Intake], limit: int, metrics: Metrics, seconds: float) -> None:
-        """`intakes`: by source name, filled by the lifespan; `limit`: bytes of a body; `seconds`: for it."""
+    def __init__(self, intakes: dict[str, Intake], bodies: BodyReader, metrics: Metrics) -> None:
+        """`intakes`: by source name, filled by the lifespan."""
         self._intakes = intakes
-        self._limit = limit
+        self._bodies = bodies
         self._metrics = metrics
-        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one delivery."""
@@ -67,7 +57,7 @@ class Webhooks:
             return await _UNKNOWN.send(send)
         headers = _headers(scope)
         try:
-            body = await read_body(headers, receive, self._limit, self._seconds)
+            body = await self._bodies.read(headers, receive)
         except BodyError as error:
             self._metrics.count_delivery(intake.settings.name, _OUTCOMES[error.answer.status])
             return await error.answer.send(send)
@@ -109,6 +99,7 @@ _OUTCOMES = {
     413: "too_large",
     422: "unreadable",
     429: "not_stored",
+    500: "failed",
     503: "not_stored",
 }
 
@@ -124,7 +115,7 @@ def told(outcome: Outcome) -> bytes:
 
 
 def answer_to(error: Exception, kind: str) -> Answer:
-    """Return what a sender of that kind gets for an error of `Intake.take`; raise any other again."""
+    """Return what a sender of that kind gets for an error of `Intake.take`; an unexpected one is logged."""
     match error:
         case UnverifiedError():
             return _UNVERIFIED
@@ -134,7 +125,8 @@ def answer_to(error: Exception, kind: str) -> Answer:
             return _again(kind, "It could not be stored. Send it again.")
         case UnavailableError():
             return _again(kind, "It cannot be verified now. Send it again.")
-    raise error
+    log.error("unexpected", exc_info=error)
+    return _FAULT
 
 
 def _again(kind: str, detail: str) -> Answer:
@@ -148,39 +140,6 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-async def read_body(headers: dict[str, str], receive: Receive, limit: int, seconds: float) -> bytes:
-    """Return the whole body. Raises BodyError (413 over `limit` bytes, 408 late) and ClientDisconnect."""
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
-        raise BodyError(_too_large(limit))
-    try:
-        async with asyncio.timeout(seconds):
-            return await _read_chunks(receive, limit)
-    except TimeoutError:
-        raise BodyError(_TOO_SLOW) from None
-
-
-async def _read_chunks(receive: Receive, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise BodyError(_too_large(limit))
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _too_large(limit: int) -> Answer:
-    return problem(413, f"The body has more than {limit} bytes (receiver.max_body).")
 
 
 class Probes:
@@ -281,7 +240,7 @@ class Unbroken:
                 raise
             log.exception("unexpected", method=scope["method"], path=scope["path"])
             if not started:
-                await problem(500, "This is a fault of ours; it has been logged.").send(send)
+                await _FAULT.send(send)
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:
@@ -304,10 +263,11 @@ def create_app(
     """
     probes = Probes(metrics or Metrics())
     intakes: dict[str, Intake] = {}
+    bodies = BodyReader(settings.receiver.max_body, body_seconds)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with open_journal() as journal, Batcher(journal).running() as batcher:
+        async with open_journal() as journal, Batcher(journal).running() as batcher, bodies.running():
             clock = ArrivalClock()
             intakes.update(
                 {one.name: Intake(one, make_source(one), batcher, clock) for one in settings.sources}
@@ -316,13 +276,13 @@ def create_app(
             yield
             probes.journal = None
 
-    webhooks = Webhooks(intakes, settings.receiver.max_body, probes.metrics, body_seconds)
+    webhooks = Webhooks(intakes, bodies, probes.metrics)
     routes = [
         Route(f"{WEBHOOKS}{{source}}", webhooks, methods=["POST"]),
         Route(f"{WEBHOOKS}{{source}}", webhooks.challenge, methods=["GET"]),
     ]
     app = _compose([*routes, *probes.routes(settings.operators is None)], lifespan)
-    app.middleware_stack = FrontDoor(intakes, Unbroken(webhooks), app.build_middleware_stack())
+    app.middleware_stack = FrontDoor(intakes, webhooks, app.build_middleware_stack())
     return app
 
 

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def opened_journal(settings: Settings) -> AsyncIterator[Journal]:
     """Open the journal for as long as an application runs."""
-    store = open_store(settings.redis, _REDIS_SECONDS)
+    store = open_store(settings.redis, _REDIS_SECONDS, single=True)
     try:
         yield Journal(store, settings.redis.replicas)
     finally:
@@ -91,6 +91,7 @@ async def _look_at_schema(settings: Settings, servers: list[_Server]) -> None:
 
 def _server(app: ASGIApp) -> _Server:
     config = uvicorn.Config(app, log_config=None, access_log=False, loop="none", server_header=False)
+    config.proxy_headers = False  # who sent a delivery is told by its signature, not by a header
     config.timeout_graceful_shutdown = DRAIN_SECONDS
     config.timeout_keep_alive = 75
     return _Server(config)

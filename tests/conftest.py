@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bridge.embedded import EmbeddedValkey
 from bridge.settings import RedisSettings
@@ -15,6 +16,9 @@ from bridge.store.redis import Store, open_store
 
 # For `tests.…`. Behind all else, so that `bridge` is the installed package: that is what is tested.
 sys.path.append(str(Path(__file__).parents[1]))
+
+settings.register_profile("bridge", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("bridge")
 
 
 @pytest.fixture(scope="session")

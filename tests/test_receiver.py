@@ -364,7 +364,7 @@ async def test_challenge_needs_no_redis() -> None:
 
 
 @given(st.binary(max_size=80).filter(lambda value: not set(value) & {0, 10, 13} and bool(value.strip())))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_hostile_challenges_come_back_as_they_are(client: httpx.AsyncClient, value: bytes) -> None:
     """Whatever bytes: a JSON string of them, and no fault."""
     answer = await client.get("/webhooks/hooks", headers={b"x-okta-verification-challenge": value})
@@ -595,7 +595,7 @@ async def test_absurd_lengths_do_no_harm(journal: Journal, length: str) -> None:
     st.binary(max_size=200) | st.just(json.dumps(person(1)).encode()),
     st.sampled_from(["polis", "okta", "hooks", "workos", "std", "nobody", "%00", "%ff", "..%2f"]),
 )
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_strangers_never_cause_a_fault(
     client: httpx.AsyncClient, headers: dict[bytes, bytes], body: bytes, source: str
 ) -> None:
@@ -622,7 +622,7 @@ SIGNED: dict[str, Callable[[bytes], dict[str, str]]] = {
     ),
     st.sampled_from(sorted(SIGNED)),
 )
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_signed_nonsense_never_causes_a_fault(
     client: httpx.AsyncClient, body: Any, source: str
 ) -> None:

@@ -1,9 +1,10 @@
 """What a directory tells: eight kinds of event, and when each happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 _ORDER_BITS = 9
 _ORDER_MAX = (1 << _ORDER_BITS) - 1
@@ -24,16 +25,20 @@ class EventName(StrEnum):
     @property
     def is_membership(self) -> bool:
         """True for the two events that name a user and a group."""
-        return self in (EventName.USER_ADDED, EventName.USER_REMOVED)
+        return self in _MEMBERSHIPS
 
     @property
     def is_user(self) -> bool:
         """True for the three events about a user alone."""
-        return self.value.startswith("user.")
+        return self in _USERS
 
 
-@dataclass(frozen=True, slots=True)
-class UserNews:
+_USERS = frozenset({EventName.USER_CREATED, EventName.USER_UPDATED, EventName.USER_DELETED})
+_MEMBERSHIPS = frozenset({EventName.USER_ADDED, EventName.USER_REMOVED})
+EVENT_NAMES = {name.value: name for name in EventName}  # finding one here is faster than EventName(...)
+
+
+class UserNews(Struct, frozen=True):
     """What an event says of a user. None: it says nothing of that field."""
 
     id: str
@@ -41,8 +46,7 @@ class UserNews:
     active: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupNews:
+class GroupNews(Struct, frozen=True):
     """What an event says of a group. `members`: the whole list, as PUT-style providers tell it."""
 
     id: str
@@ -50,8 +54,7 @@ class GroupNews:
     members: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """One event as a sender told it, before it is stored.
 
     `told`: when it happened by the sender's word, unix milliseconds, None without one.
@@ -67,8 +70,7 @@ class News:
     key: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryEvent:
+class DirectoryEvent(Struct, frozen=True):
     """One event of the journal. `stamp` says when it happened: see `make_stamp`."""
 
     name: EventName
@@ -157,7 +159,8 @@ def encode_event(event: DirectoryEvent) -> dict[str, Any]:
     if event.group:
         members = None if event.group.members is None else list(event.group.members)
         out["g"] = [event.group.id, event.group.name, members]
-    return out | {"s": event.source, "d": event.delivery, "r": event.received}
+    out["s"], out["d"], out["r"] = event.source, event.delivery, event.received
+    return out
 
 
 def decode_event(row: dict[str, Any]) -> DirectoryEvent:
@@ -168,7 +171,7 @@ def decode_event(row: dict[str, Any]) -> DirectoryEvent:
     user, group = row.get("u"), row.get("g")
     members = group[2] if group else None
     return DirectoryEvent(
-        EventName(row["n"]),
+        EVENT_NAMES[row["n"]],
         int(row["t"]),
         UserNews(user[0], user[1], user[2]) if user else None,
         GroupNews(group[0], group[1], None if members is None else tuple(members)) if group else None,

@@ -1,7 +1,9 @@
 """Folding events into the mirror of one directory. Pure: what it needs goes in, what changed comes out."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative
 from bridge.directory.groups import (

@@ -1,9 +1,11 @@
 """A group of a directory, and who belongs to it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.directory.events import EventName, GroupNews, is_negative, negative, positive
 from bridge.directory.users import User
@@ -11,8 +13,7 @@ from bridge.directory.users import User
 _MOST_LISTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group. Each `…_at` is the stamp of the news that the field comes from (0: none yet)."""
 
     name: str | None = None
@@ -26,8 +27,7 @@ class Group:
         return self.deleted_at == 0 or self.created_at > self.deleted_at
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """What was told of one user in one group.
 
     `told_at`: the newest `user_added` or `user_removed`; `listed_at`: the newest change between two
@@ -48,8 +48,7 @@ class Membership:
         return alive and at > 0 and not is_negative(at) and at > max(user.deleted_at, group.deleted_at)
 
 
-@dataclass(frozen=True, slots=True)
-class MemberList:
+class MemberList(Struct, frozen=True):
     """A list of members as it was told from `first` to `last` (stamps) without a change between."""
 
     first: int

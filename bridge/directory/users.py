@@ -1,13 +1,14 @@
 """A user of a directory: what was told of them, and when, field by field."""
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.directory.events import EventName, UserNews, is_negative, negative
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A user. Each `…_at` is the stamp of the news that the field comes from (0: none yet).
 
     `active_at` carries its own sign: negative news means inactive. `former`: every other address ever

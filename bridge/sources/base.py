@@ -1,8 +1,9 @@
 """What every kind of sender has to offer, and how it says no."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from bridge.directory.events import News
 
@@ -39,8 +40,7 @@ class UnavailableError(SourceError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """One request as it arrived: lower-case header names, the raw body, unix milliseconds."""
 
     headers: Mapping[str, str]
@@ -48,20 +48,18 @@ class Delivery:
     arrived: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """One element of a body that cannot be read: where it stood and why."""
 
     index: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Struct, frozen=True):
     """What one body holds. `ignored`: elements that are fine but mean nothing to the bridge."""
 
-    news: list[News] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    news: list[News] = []
+    refused: list[Refused] = []
     ignored: int = 0
 
 

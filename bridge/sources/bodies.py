@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bridge.directory.events import EventName, News
+from bridge.directory.events import EVENT_NAMES, EventName, News
 from bridge.sources.base import Parsed, Refused, UnreadableError
 
 LONGEST_TEXT = 1000  # of an id, a name or an address; they become parts of Redis keys
@@ -108,16 +108,13 @@ def as_object(value: Any, where: str) -> Mapping[str, Any]:
 def read_name(element: Mapping[str, Any]) -> EventName:
     """Return the element's `event`. Raises ElementError when it is none of the eight."""
     value = element.get("event")
-    if isinstance(value, str) and value in _NAMES:
-        return _NAMES[value]
+    if isinstance(value, str) and value in EVENT_NAMES:
+        return EVENT_NAMES[value]
     plain = isinstance(value, str) and _PLAIN_EVENT.fullmatch(value)
     found = f'is "{value}"' if plain else f"is {kind_of(value)}"
     if value is None:
         found = f"is missing ({keys_of(element)})"
-    raise ElementError(f"event {found}: send one of {', '.join(_NAMES)}")
-
-
-_NAMES = {name.value: name for name in EventName}
+    raise ElementError(f"event {found}: send one of {', '.join(EVENT_NAMES)}")
 
 
 def read_text(owner: Mapping[str, Any], key: str, where: str = "") -> str | None:

@@ -53,7 +53,7 @@ class Jackson:
 
     def parse(self, delivery: Delivery, signed_at: int | None) -> Parsed:
         """Read one event or a list of them. Raises UnreadableError."""
-        return parse_body(delivery.body, signed_at, partial(_key, signed_at))
+        return parse_body(delivery.body, signed_at, partial(_key, signed_at, delivery.body))
 
 
 def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
@@ -108,7 +108,7 @@ def _members(raw: Any) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(one for one in ids if isinstance(one, str) and 0 < len(one) <= LONGEST_TEXT))
 
 
-def _key(signed_at: int | None, index: int, element: Mapping[str, Any]) -> bytes:
+def _key(signed_at: int | None, body: bytes, index: int, element: Mapping[str, Any]) -> bytes:
     """Return what a retry has in common with its first attempt: Jackson sends no id, but repeats `t`."""
-    head = orjson.dumps([read_directory_id(element), signed_at, index])
-    return blake2b(head + orjson.dumps(element), digest_size=16).digest()
+    told = body if body.startswith(b"{") else orjson.dumps(element)
+    return blake2b(b"%d %d " % (signed_at or 0, index) + told, digest_size=16).digest()

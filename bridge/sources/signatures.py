@@ -6,7 +6,8 @@ None of them raises on anything a stranger can put into a header.
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bridge.settings import Secret
 
@@ -14,8 +15,7 @@ _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 _LONGEST_HEADER = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class StampedSignature:
+class StampedSignature(Struct, frozen=True):
     """A header of the form `t=<digits>,s=<hex>`.
 
     `time`: the digits' value, in whatever unit the sender counts; `digits`: as they were signed.

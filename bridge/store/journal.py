@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from msgspec import Struct
 from redis.exceptions import RedisError, ResponseError
 
 from bridge.directory.events import DirectoryEvent, decode_event
@@ -16,8 +16,7 @@ SEEN_SECONDS = 7 * 86400
 START = "0-0"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One event to store.
 
     `directory`: the journal it belongs to; `seen`: its 16-byte delivery key or None;
@@ -29,20 +28,18 @@ class Entry:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Struct, frozen=True):
     """What one verified body asks to be stored, all or nothing.
 
     `refused`: JSON rows of what was unreadable.
     """
 
     source: str
-    entries: list[Entry] = field(default_factory=list)
-    refused: list[bytes] = field(default_factory=list)
+    entries: list[Entry] = []
+    refused: list[bytes] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """How many of a submission's entries are new, and how many were stored before."""
 
     accepted: int

@@ -217,7 +217,7 @@ def gaps(sandbox: Sandbox, truth: Directory, scope: str | None) -> list[str]:
 
 
 # Shrinking would run the whole bridge hundreds of times: the history that failed is shown as it is.
-@settings(max_examples=80, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=80, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(histories, st.sampled_from([None, "Writers"]), st.integers(0, 10_000))
 def test_any_delivery_of_any_history_ends_in_the_truth(
     valkey_server: EmbeddedValkey, history: list[tuple[str, int, int, int]], scope: str | None, seed: int
