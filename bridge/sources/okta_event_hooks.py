@@ -24,6 +24,7 @@ from bridge.sources.bodies import (
     lenient_text,
     load_json,
     parse_list,
+    parse_loaded,
     read_id,
     read_text,
 )
@@ -32,6 +33,8 @@ from bridge.sources.signatures import equals_any, raw_header
 
 KIND = "okta-event-hooks"
 CHALLENGE = "x-okta-verification-challenge"  # of the one GET by which Okta tries out a new hook
+
+_APPLICATION = "AppInstance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ MEANINGS = {
     "group.profile.update": Meaning(EventName.GROUP_UPDATED),
     "group.user_membership.add": Meaning(EventName.USER_ADDED),
     "group.user_membership.remove": Meaning(EventName.USER_REMOVED),
-    "application.user_membership.add": Meaning(EventName.USER_ADDED, group="AppInstance"),
-    "application.user_membership.remove": Meaning(EventName.USER_REMOVED, group="AppInstance"),
+    "application.user_membership.add": Meaning(EventName.USER_ADDED, group=_APPLICATION),
+    "application.user_membership.remove": Meaning(EventName.USER_REMOVED, group=_APPLICATION),
 }
 
 
@@ -80,19 +83,31 @@ class OktaEventHooks:
 
     def parse(self, delivery: Delivery, signed_at: int | None) -> Parsed:
         """Read the envelope's events. Raises UnreadableError."""
-        return parse_list(_events(delivery.body), self._read, "data.events")
+        whole = load_json(delivery.body)
+        return parse_loaded(whole, lambda one: parse_list(_events(one), self._read, "data.events"))
+
+    def sign(self, _body: bytes, _now: int) -> dict[str, str]:
+        """Return the header that proves a body."""
+        return {self._settings.header or "Authorization": self._settings.secrets[0].reveal()}
+
+    def example(self) -> dict[str, Any]:
+        """Return a leaver."""
+        user = {"id": "00utest", "type": "User", "alternateId": "test@acme.test", "displayName": "Test"}
+        head = {"uuid": "test", "published": "2026-01-31T09:30:00.000Z", "outcome": {"result": "SUCCESS"}}
+        event = {"eventType": "user.lifecycle.deactivate", **head, "target": [user]}
+        return {"eventType": "com.okta.event_hook", "cloudEventsVersion": "0.1", "data": {"events": [event]}}
 
     def _read(self, _index: int, event: Mapping[str, Any]) -> News | None:
         kind = event.get("eventType")
         if not isinstance(kind, str):
             raise ElementError(f"eventType is {kind_of(kind)}: send a System Log event ({keys_of(event)})")
         meaning = MEANINGS.get(kind)
-        if meaning is None or not _succeeded(event):
+        if meaning is None or not _succeeded(event) or self._of_another_application(event, meaning):
             return None
         name, told = meaning.name, read_moment(event, "published")
         if name is EventName.USER_CREATED:
             return self._created(event, told)
-        user = _user(event, meaning.active) if name.is_user or name.is_membership else None
+        user = self._user(event, meaning.active) if name.is_user or name.is_membership else None
         group = None if name.is_user else _group(event, meaning.group)
         return News(name, user, group, told, key=_key(event))
 
@@ -103,12 +118,28 @@ class OktaEventHooks:
         """
         active = self._settings.provision_on == "create"
         at = told if active or told is None else told - 1
-        return News(EventName.USER_CREATED, _user(event, active), None, at, key=_key(event))
+        return News(EventName.USER_CREATED, self._user(event, active), None, at, key=_key(event))
+
+    def _user(self, event: Mapping[str, Any], active: bool | None) -> UserNews:
+        """Return the user. `alternateId` is their login, which counts as an e-mail when it looks like one.
+
+        Not where the API is asked for the address itself: nobody is invited by a login that is none.
+        """
+        told = _target(event, "User")
+        login = None if self._settings.reads_back else lenient_text(told, "alternateId")
+        email = login if login and is_address(login) else None
+        return UserNews(read_id(told, _path("User")), email, active)
+
+    def _of_another_application(self, event: Mapping[str, Any], meaning: Meaning) -> bool:
+        """Tell whether it is about an application other than the configured one, if one is configured."""
+        wanted = self._settings.application
+        if meaning.group != _APPLICATION or wanted is None:
+            return False
+        return _target(event, _APPLICATION).get("id") != wanted
 
 
-def _events(body: bytes) -> list[Any]:
+def _events(whole: Any) -> list[Any]:
     """Return `data.events`. Raises UnreadableError."""
-    whole = load_json(body)
     try:
         data = as_object(as_object(whole, "the body").get("data"), "data")
     except ElementError as error:
@@ -142,14 +173,6 @@ def _target(event: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 def _path(kind: str) -> str:
     return f"target[{kind}]"
-
-
-def _user(event: Mapping[str, Any], active: bool | None) -> UserNews:
-    """Return the user. `alternateId` is their login, which counts as an e-mail when it looks like one."""
-    told = _target(event, "User")
-    login = lenient_text(told, "alternateId")
-    email = login if login and is_address(login) else None
-    return UserNews(read_id(told, _path("User")), email, active)
 
 
 def _group(event: Mapping[str, Any], kind: str) -> GroupNews:

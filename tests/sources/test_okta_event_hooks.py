@@ -202,6 +202,34 @@ def test_login_that_is_no_address(login: Any) -> None:
     assert UserNews("00u1", None, False) == only(parse(told)).user
 
 
+def test_only_the_configured_application_counts() -> None:
+    """Another one's assignments are ignored; without one configured, each application is a group."""
+    source = OktaEventHooks(settings(application="0oa1"))
+    other = target("AppInstance", "0oa2", "Slack", "Slack")
+    for change in ("add", "remove"):
+        kind = f"application.user_membership.{change}"
+        parsed = parse(
+            log_event(kind, APP_USER, APP, USER), log_event(kind, APP_USER, other, USER), source=source
+        )
+        assert ([news.group for news in parsed.news], parsed.ignored) == ([GITBOOK], 1)
+    told = parse(log_event("group.user_membership.add", USER, GROUP), source=source)
+    assert [news.group for news in told.news] == [WRITERS]
+    assert len(parse(log_event("application.user_membership.add", APP_USER, other, USER)).news) == 1
+
+
+def test_login_is_not_taken_for_the_address_where_that_can_be_read() -> None:
+    """With an API configured the address comes from there: nobody is invited by a login that is none."""
+    source = OktaEventHooks(settings(api_url="https://acme.okta.test", api_token="x"))
+    for kind, targets in (
+        ("user.lifecycle.create", [USER]),
+        ("user.lifecycle.activate", [USER]),
+        ("group.user_membership.add", [USER, GROUP]),
+    ):
+        told = only(parse(log_event(kind, *targets), source=source)).user
+        assert told is not None
+        assert (told.id, told.email) == ("00u1", None)
+
+
 @pytest.mark.parametrize(
     "event",
     [

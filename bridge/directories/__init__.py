@@ -1,0 +1,1 @@
+"""The directories' own APIs, for what their events do not tell."""

@@ -1,0 +1,174 @@
+"""Okta's API as far as it is read here: https://developer.okta.com/docs/api/openapi/okta-management/."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from bridge.directories.base import (
+    DirectoryGroup,
+    DirectoryUser,
+    ForbiddenError,
+    LimitedError,
+    Reading,
+    RefusedError,
+    RejectedError,
+    UnavailableError,
+)
+from bridge.directories.pace import Pace, told_time
+from bridge.plan.scope import is_address
+from bridge.settings import Secret, SourceSettings
+
+_NOT_FOUND = "E0000007"  # Okta's code for an object that is not there: other 404s are no answer of its API
+_ACTIVE = {
+    # PROVISIONED: activated by an admin, and about to set a password. No event tells when that is done.
+    "PROVISIONED": True, "ACTIVE": True, "RECOVERY": True, "PASSWORD_EXPIRED": True, "LOCKED_OUT": True,
+    "SUSPENDED": False, "DEPROVISIONED": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it went: `path` without any id; `status` is 0 when no answer came; `seconds` it took."""
+
+    path: str
+    status: int
+    seconds: float
+
+
+class Okta:
+    """One Okta organisation, with an API token of it."""
+
+    def __init__(
+        self,
+        api_url: str,
+        token: Secret,
+        seat_when_staged: bool = False,
+        timeout: float = 10.0,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        """`seat_when_staged`: users count as active before they are activated; `timeout`: s, for one call."""
+        self._root = f"{api_url}/api/v1"
+        self._token = token
+        self._active = _ACTIVE | {"STAGED": seat_when_staged}
+        self._timeout = timeout
+        self._client = client or httpx.AsyncClient(timeout=timeout, trust_env=False)
+        self._paces: dict[str, Pace] = {}
+        self._ahead = 0.0  # how far our clock is ahead of Okta's, as far as that can be told
+        self.after_call: Callable[[Call], None] = lambda _: None
+        self.clock: Callable[[], float] = time.time
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+    async def ping(self) -> None:
+        """Read one user and one group, whoever they are."""
+        for what in ("users", "groups"):
+            answer, _ = await self._send(what, f"/{what}?limit=1")
+            if answer.status_code == 403:
+                raise RejectedError(f"Okta does not let the token read {what} (403): {_code(answer)}")
+            if answer.status_code != 200:
+                raise RejectedError(f"Okta answered {answer.status_code}: is api_url right? {_code(answer)}")
+
+    async def user(self, ident: str) -> Reading[DirectoryUser]:
+        """Read one user; `email` is the profile's, not the login."""
+        row, at = await self._object("users", ident)
+        if row is None:
+            return Reading(None, at)
+        email = _text(row, "profile", "email")
+        status = _text(row, "status") or ""
+        return Reading(
+            DirectoryUser(ident, email if is_address(email or "") else None, self._active.get(status)), at
+        )
+
+    async def group(self, ident: str) -> Reading[DirectoryGroup]:
+        """Read one group."""
+        row, at = await self._object("groups", ident)
+        return Reading(DirectoryGroup(ident, _text(row, "profile", "name")) if row else None, at)
+
+    async def _object(self, what: str, ident: str) -> tuple[dict[str, Any] | None, int]:
+        """Return an object as Okta tells it, None when it has none of that id; and since when that is so."""
+        answer, at = await self._send(what, f"/{what}/{quote(ident, safe='')}")
+        if answer.status_code == 404 and _code(answer) == _NOT_FOUND:
+            return None, at
+        if answer.status_code == 404:
+            raise RejectedError("Okta's API is not there (404): is api_url right?")
+        if answer.status_code == 403:
+            raise ForbiddenError(f"the token may not read it (403): {_code(answer)}")
+        if answer.status_code != 200:
+            raise RefusedError(f"Okta answered {answer.status_code}: {_code(answer)}")
+        row = _json(answer)
+        if row is None:
+            raise UnavailableError("Okta answered with something that is not a JSON object")
+        if row.get("id") != ident:  # /users/me and /users/<login> are somebody, too
+            raise RefusedError("it is not an id of Okta's")
+        return row, at
+
+    async def _send(self, kind: str, path: str) -> tuple[httpx.Response, int]:
+        """Send one request; return its answer, and the moment that it tells of (see `Reading`)."""
+        pace = self._paces.setdefault(kind, Pace())
+        if wait := pace.wait(self.clock()):
+            raise LimitedError(self.clock() + wait)
+        headers = {"Authorization": f"SSWS {self._token.reveal()}", "Accept": "application/json"}
+        sent, began, answer = self.clock(), time.perf_counter(), None
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._client.get(self._root + path, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+            raise UnavailableError(f"no answer: {type(error).__name__}") from None
+        finally:
+            status = answer.status_code if answer is not None else 0
+            self.after_call(Call(f"/api/v1/{kind}", status, time.perf_counter() - began))
+        pace.seen(answer.status_code, answer.headers, self.clock())
+        self._judge(pace, answer)
+        self._compare_clocks(answer, sent)
+        return answer, int((sent - self._ahead) * 1000)
+
+    def _judge(self, pace: Pace, answer: httpx.Response) -> None:
+        """Raise what the status means whatever was asked for; what is left is about the object."""
+        status = answer.status_code
+        if status == 429:
+            raise LimitedError(self.clock() + pace.wait(self.clock()))
+        if status == 401:
+            raise RejectedError(f"Okta does not take the token (401): {_code(answer)}")
+        if status >= 500 or 300 <= status < 400:
+            raise UnavailableError(f"Okta answered {status}")
+
+    def _compare_clocks(self, answer: httpx.Response, sent: float) -> None:
+        """Narrow down how far our clock is ahead. `Date` has whole seconds, so one answer gives bounds."""
+        theirs = told_time(answer.headers)
+        if theirs is not None:
+            self._ahead = max(0.0, min(max(self._ahead, sent - (theirs + 1)), self.clock() - theirs))
+
+
+def okta_of(source: SourceSettings) -> Okta:
+    """Return the API that a source's `api_url` and `api_token` lead to. Raises ValueError without them."""
+    if source.api_url is None or source.api_token is None:
+        raise ValueError(f"the source {source.name} has no API")
+    return Okta(source.api_url, source.api_token, source.provision_on == "create")
+
+
+def _json(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _code(answer: httpx.Response) -> str:
+    """Return Okta's error code; its text may name a person."""
+    code = (_json(answer) or {}).get("errorCode")
+    return code if isinstance(code, str) and code.isalnum() and len(code) < 20 else "it gives no reason"
+
+
+def _text(row: dict[str, Any], *path: str) -> str | None:
+    value: Any = row
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and value else None
