@@ -11,7 +11,7 @@ import typer
 COMMANDS = {
     "init": "init", "demo": "demo", "run": "run", "serve": "run", "worker": "run", "check": "check",
     "status": "status", "plan": "plan", "parked": "held", "approve": "held", "reject": "held", "dead": "held",
-    "retry": "held", "pause": "targets", "resume": "targets", "sandbox": "sandbox",
+    "retry": "held", "pause": "targets", "resume": "targets", "source": "source", "sandbox": "sandbox",
 }  # fmt: skip
 
 
@@ -26,7 +26,11 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(_bridge)
     for name in names:
-        app.command(name)(getattr(import_module(f"bridge.commands.{COMMANDS[name]}"), name))
+        command = getattr(import_module(f"bridge.commands.{COMMANDS[name]}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.settings import SourceSettings
-from bridge.sources.base import Delivery, Parsed, UnverifiedError
+from bridge.sources.base import Delivery, Notice, Parsed, UnverifiedError
 from bridge.sources.bodies import (
     LONGEST_TEXT,
     ElementError,
@@ -24,12 +24,14 @@ from bridge.sources.bodies import (
     read_directory_id,
     read_id,
     read_name,
+    read_notice,
 )
-from bridge.sources.stamped import check_stamped
+from bridge.sources.stamped import check_stamped, sign_stamped
 
 HEADERS = ("boxyhq-signature", "ory-polis-signature")
 
 _ELSEWHERE = ("dsync.", "sso.")  # the global webhook's events: about connections, not about people
+_ENDED = {"dsync.deactivated": "deactivated", "dsync.deleted": "deleted"}
 _FALSY = frozenset({"", "false", "0", "no", "off", "null", "none"})
 
 
@@ -55,17 +57,29 @@ class Jackson:
         """Read one event or a list of them. Raises UnreadableError."""
         return parse_body(delivery.body, signed_at, partial(_key, signed_at, delivery.body))
 
+    def sign(self, body: bytes, now: int) -> dict[str, str]:
+        """Return the header that proves a body."""
+        return {"BoxyHQ-Signature": sign_stamped(body, now, "s", self._settings)}
+
+    def example(self) -> dict[str, Any]:
+        """Return a joiner."""
+        data = {"id": "test", "first_name": "Test", "email": "test@acme.test", "active": True, "raw": {}}
+        head = {"event": "user.created", "tenant": "acme", "product": "docs", "directory_id": "test"}
+        return {**head, "data": data}
+
 
 def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
     """Read one event or a list of them, all told at one time, unix milliseconds. Raises UnreadableError."""
     return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
 
 
-def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News | None:
-    directory_id = read_directory_id(element)
+def _read(
+    index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey
+) -> News | Notice | None:
     event = element.get("event")
-    if not directory_id and isinstance(event, str) and event.startswith(_ELSEWHERE):
-        return None
+    if isinstance(event, str) and event.startswith(_ELSEWHERE):
+        return read_notice(index, element.get("data"), _ENDED.get(event))
+    directory_id = read_directory_id(element)
     name = read_name(element)
     if element.get("data") is None:
         raise ElementError(f"data is missing from {name}: nothing says whom it is about", acknowledged=True)

@@ -10,6 +10,7 @@ from bridge.sources.bodies import ElementError, read_text
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
 )
+_EPOCHS = ((946_684_800, 10**11, 1), (946_684_800_000, 10**14, 1000))  # from 2000 on: seconds, milliseconds
 _FIRST_YEAR = 2000  # an earlier one is a program's empty date, not a moment at which something happened
 
 
@@ -25,6 +26,14 @@ def read_moment(owner: Mapping[str, Any], key: str) -> int | None:
     if found is None:
         raise ElementError(f"{key} is not a time: send RFC 3339, such as 2026-01-31T09:30:00.000Z")
     return found
+
+
+def epoch_text(number: float) -> str | None:
+    """Return unix seconds or milliseconds, whichever the size tells, as RFC 3339; None for other numbers."""
+    for first, end, unit in _EPOCHS:
+        if first <= number < end:
+            return datetime.fromtimestamp(number / unit, UTC).isoformat(timespec="milliseconds")
+    return None
 
 
 def parse_moment(text: str) -> int | None:

@@ -6,6 +6,8 @@ A flow can send a fixed header, Basic, a client-credentials token, a JWT of its 
 """
 
 import binascii
+import hmac
+from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +16,7 @@ import orjson
 
 from bridge.directory.events import GroupNews, News, UserNews
 from bridge.settings import SourceSettings
+from bridge.settings.field_map import FieldMap
 from bridge.sources.base import Delivery, Parsed, UnverifiedError
 from bridge.sources.bodies import (
     ElementError,
@@ -25,9 +28,10 @@ from bridge.sources.bodies import (
     read_name,
     read_text,
 )
+from bridge.sources.field_map import MapReader
 from bridge.sources.moments import read_moment
 from bridge.sources.signatures import equals_any, is_fresh, parse_digits, raw_header, signed_by_any
-from bridge.sources.tokens import Tokens
+from bridge.sources.tokens import Tokens, sign_token
 
 _WORDS = {"true": True, "false": False}
 
@@ -63,7 +67,28 @@ class OktaWorkflows:
 
         The signed time counts whole seconds, so it says nothing of the order of events and is not used.
         """
-        return parse_body(delivery.body, None, _key)
+        return parse_body(delivery.body, None, _key, self._settings.map)
+
+    def sign(self, body: bytes, now: int) -> dict[str, str]:
+        """Return the headers that prove a body. Raises UntestableError for tokens that only others make."""
+        if self._settings.auth == "jwt":
+            return {"Authorization": f"Bearer {sign_token(self._settings, now)}"}
+        secret = self._settings.secrets[0].reveal()
+        match self._settings.auth:
+            case "basic":
+                return {"Authorization": "Basic " + b64encode(secret.encode()).decode()}
+            case "header":
+                return {self._settings.header or "": secret}
+            case "hmac":
+                stamp = str(now // 1000)
+                mac = hmac.digest(secret.encode(), f"{stamp}.".encode() + body, "sha256").hex()
+                return {"X-Bridge-Timestamp": stamp, "X-Bridge-Signature": f"v1={mac}"}
+        return {"Authorization": f"Bearer {secret}"}
+
+    def example(self) -> dict[str, Any]:
+        """Return a joiner."""
+        user = {"id": "test", "email": "test@acme.test", "first_name": "Test", "active": True}
+        return {"event": "user.created", "id": "test", "occurred_at": "2026-01-31T09:30:00Z", "user": user}
 
     def _check_secret(self, given: str | None) -> None:
         if given is None:
@@ -106,12 +131,21 @@ def _credentials(delivery: Delivery, scheme: str) -> str:
     return credentials.strip()
 
 
-def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
+def parse_body(body: bytes, told: int | None, make_key: MakeKey, fields: FieldMap | None = None) -> Parsed:
     """Read one event or a list of them. Raises UnreadableError.
 
-    `told`: unix milliseconds, of events that have no `occurred_at` of their own.
+    `told`: unix milliseconds, of events that have no `occurred_at` of their own; `fields`: where the
+    bridge's fields are in a body of another shape.
     """
-    return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
+    if fields is None:
+        return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
+    reader = MapReader(fields)
+
+    def read(index: int, element: Mapping[str, Any]) -> News | None:
+        mapped = reader.read(element)
+        return None if mapped is None else _read(index, mapped, told, make_key)
+
+    return parse_elements(body, read)
 
 
 def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News:

@@ -3,7 +3,7 @@
 Scheme: `WorkOS-Signature: t=<unix MILLIseconds>, v1=<hex HMAC-SHA256 of "{t}.{raw body}">`
 (https://workos.com/docs/events/data-syncing/webhooks, https://workos.com/docs/events/directory-sync).
 Deliveries come in any order and more than once. `dsync.deleted` ends a connection and says nothing of
-its people, so it is ignored: it never means that everyone left.
+its people: operators are told, and it never means that everyone left.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import orjson
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.settings import SourceSettings
-from bridge.sources.base import Delivery, Parsed
+from bridge.sources.base import Delivery, Notice, Parsed
 from bridge.sources.bodies import (
     ElementError,
     MakeKey,
@@ -25,14 +25,16 @@ from bridge.sources.bodies import (
     parse_elements,
     read_directory_id,
     read_id,
+    read_notice,
     read_text,
 )
 from bridge.sources.moments import read_moment
-from bridge.sources.stamped import check_stamped
+from bridge.sources.stamped import check_stamped, sign_stamped
 
 HEADER = "workos-signature"
 
 _NAMES = {f"dsync.{name.value}": name for name in EventName}
+_ENDED = {"dsync.deactivated": "deactivated", "dsync.deleted": "deleted"}
 _STATES = {"active": True, "suspended": False, "inactive": False}
 
 
@@ -51,6 +53,16 @@ class WorkOS:
         """Read one event (or a list of them). Raises UnreadableError."""
         return parse_body(delivery.body, signed_at, _key)
 
+    def sign(self, body: bytes, now: int) -> dict[str, str]:
+        """Return the header that proves a body."""
+        return {"WorkOS-Signature": sign_stamped(body, now, "v1", self._settings).replace(",", ", ")}
+
+    def example(self) -> dict[str, Any]:
+        """Return a joiner."""
+        data = {"id": "directory_user_test", "directory_id": "directory_test", "email": "test@acme.test"}
+        event = {"id": "event_test", "event": "dsync.user.created", "created_at": "2026-01-31T09:30:00.000Z"}
+        return {**event, "data": {**data, "state": "active"}}
+
 
 def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
     """Read one event or a list of them. Raises UnreadableError.
@@ -60,10 +72,12 @@ def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
     return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
 
 
-def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News | None:
+def _read(
+    index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey
+) -> News | Notice | None:
     name = _name(element)
     if name is None:
-        return None
+        return read_notice(index, element.get("data"), _ENDED.get(element["event"]))
     data = as_object(element.get("data"), "data")
     user = _user(*_part(name, data, "user")) if name.is_user or name.is_membership else None
     group = None if name.is_user else _group(*_part(name, data, "group"))
