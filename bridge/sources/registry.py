@@ -7,6 +7,7 @@ from bridge.sources.base import Source
 from bridge.sources.jackson import Jackson
 from bridge.sources.okta_event_hooks import OktaEventHooks
 from bridge.sources.okta_workflows import OktaWorkflows
+from bridge.sources.scim import Scim
 from bridge.sources.standard_webhooks import StandardWebhooks
 from bridge.sources.workos import WorkOS
 
@@ -14,6 +15,7 @@ _KINDS: dict[str, Callable[[SourceSettings], Source]] = {
     "jackson": Jackson,
     "okta-event-hooks": OktaEventHooks,
     "okta-workflows": OktaWorkflows,
+    "scim": Scim,
     "standard-webhooks": StandardWebhooks,
     "workos": WorkOS,
 }

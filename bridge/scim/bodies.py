@@ -1,0 +1,135 @@
+"""Bodies of writes, made ready for the library: members taken out, dialects it does not know put straight."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from scim2_models import InvalidPathException, InvalidSyntaxException, InvalidValueException
+
+from bridge.scim.members import MOST_MEMBERS, MemberChange, apply_operation, names_members, read_members
+
+MOST_OPERATIONS = 100  # of one PATCH, besides those on members
+LONGEST_PATH = 2000  # characters of a path or filter
+DEEPEST = 20  # objects and lists within one another
+_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_NOTHING = {"op": "replace", "value": {}}
+
+Object = dict[str, Any]
+
+
+def load_object(body: bytes) -> Object:
+    """Return the JSON object that a body is. Raises InvalidSyntaxException."""
+    try:
+        loaded = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InvalidSyntaxException(detail="The body is not JSON") from None
+    if not isinstance(loaded, dict):
+        raise InvalidSyntaxException(detail="The body is not an object")
+    if _is_deep(loaded):
+        raise InvalidSyntaxException(detail=f"The body is nested deeper than {DEEPEST} levels")
+    return loaded
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def split_resource(body: Object) -> tuple[bytes, MemberChange]:
+    """Return a whole group (POST, PUT) without its members, and these as the change to exactly them.
+
+    A group that says nothing of members keeps those it has (RFC 7644 3.5.1 leaves that to the server): an
+    omission must not empty a team. Raises InvalidValueException.
+    """
+    change = MemberChange()
+    rest = {}
+    for key, value in body.items():
+        if key.lower() == "members":
+            change.replace(read_members(value))
+        else:
+            rest[key] = value
+    return orjson.dumps(rest), change
+
+
+def split_patch(body: Object, has_members: bool) -> tuple[bytes, MemberChange]:
+    """Return a PATCH without what it says of members, and that.
+
+    `has_members`: whether the resource is a group. Raises a SCIMException.
+    """
+    change, rest = MemberChange(), []
+    for operation in _operations(body):
+        left = _take_members(operation, change) if has_members else operation
+        if left is not None:
+            rest.append(_plain_value(left))
+    if len(rest) > MOST_OPERATIONS:
+        raise InvalidValueException(detail=f"There are more than {MOST_OPERATIONS} operations: send fewer")
+    if len(change.told) > MOST_MEMBERS:
+        raise InvalidValueException(detail=f"There are more than {MOST_MEMBERS} members: send fewer at once")
+    return orjson.dumps({"schemas": [_PATCH], "Operations": rest or [_NOTHING]}), change
+
+
+def _operations(body: Object) -> list[Object]:
+    found = next((value for key, value in body.items() if key.lower() == "operations"), None)
+    if not isinstance(found, list) or not found:
+        raise InvalidSyntaxException(detail="Operations is missing, or no list with something in it")
+    return [_operation(one) for one in found]
+
+
+def _operation(value: Any) -> Object:
+    """Return an operation with its keys as the RFC spells them, `op` in lower case."""
+    if not isinstance(value, dict):
+        raise InvalidSyntaxException(detail="An operation is not an object")
+    operation = {key.lower(): one for key, one in value.items()}
+    if isinstance(operation.get("op"), str):
+        operation["op"] = operation["op"].lower()
+    path = operation.get("path")
+    if path is not None and (not isinstance(path, str) or len(path) > LONGEST_PATH):
+        raise InvalidPathException(detail=f"A path is no text of at most {LONGEST_PATH} characters")
+    if path == "":
+        del operation["path"]
+    return operation
+
+
+def _take_members(operation: Object, change: MemberChange) -> Object | None:
+    """Add what an operation says of members to the change; return what else it says, None for nothing."""
+    op, path, value = operation.get("op"), operation.get("path"), operation.get("value")
+    if op not in ("add", "replace", "remove"):
+        return operation
+    if path:
+        if not names_members(path):
+            return operation
+        apply_operation(change, op, path, value, "value" in operation)
+        return None
+    if not isinstance(value, Mapping):
+        return operation
+    rest = {}
+    for key, one in value.items():
+        if names_members(key):
+            apply_operation(change, op, key, one, told=True)
+        else:
+            rest[key] = one
+    return {**operation, "value": rest} if rest or len(rest) == len(value) else None
+
+
+def _plain_value(operation: Object) -> Object:
+    """Unpack `[{"$ref": null, "value": "False"}]`, as old provisioning jobs of Entra write a value."""
+    match operation:
+        case {"path": str(path), "value": [{"value": str() | bool() as plain} as only]} if (
+            path.lower().rpartition(":")[2] in _PLAIN and set(only) <= {"value", "$ref"}
+        ):
+            return {**operation, "value": plain}
+    return operation
+
+
+_PLAIN = frozenset({
+    "active", "username", "displayname", "externalid", "name.givenname", "name.familyname", "name.formatted",
+})  # fmt: skip

@@ -1,0 +1,34 @@
+"""A write, told as the events that the journal keeps."""
+
+from collections.abc import Iterable, Iterator
+
+from bridge.directory.events import EventName, GroupNews, News, UserNews
+from bridge.scim.rows import PREFIXES, Row, email_of
+
+
+def tell_resource(row: Row, before: Row | None) -> Iterator[News]:
+    """Tell that a user or group is as in `row`; `before`: what it was, None when it is new.
+
+    Nothing is told of a group that keeps its name.
+    """
+    if row.kind == "User":
+        name = EventName.USER_UPDATED if before else EventName.USER_CREATED
+        yield News(name, user=UserNews(row.id, email_of(row.fields), row.active))
+    elif before is None or before.fields["displayName"] != row.fields["displayName"]:
+        name = EventName.GROUP_UPDATED if before else EventName.GROUP_CREATED
+        yield News(name, group=GroupNews(row.id, row.fields["displayName"]))
+
+
+def tell_members(group: str, came: Iterable[str], went: Iterable[str]) -> Iterator[News]:
+    """Tell who comes into a group and who goes; groups within groups mean nothing to the bridge."""
+    for name, members in ((EventName.USER_REMOVED, went), (EventName.USER_ADDED, came)):
+        for member in members:
+            if not member.startswith(PREFIXES["Group"]):
+                yield News(name, user=UserNews(member), group=GroupNews(group))
+
+
+def tell_end(row: Row) -> News:
+    """Tell that a user or group is deleted."""
+    if row.kind == "User":
+        return News(EventName.USER_DELETED, user=UserNews(row.id, email_of(row.fields)))
+    return News(EventName.GROUP_DELETED, group=GroupNews(row.id, row.fields["displayName"]))

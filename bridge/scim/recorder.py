@@ -1,0 +1,39 @@
+"""Puts the events of a SCIM write into the transaction that stores the write itself."""
+
+import secrets
+from collections.abc import Sequence
+
+from redis.exceptions import RedisError
+
+from bridge.directory.events import News
+from bridge.intake import ArrivalClock, build_submission
+from bridge.settings import SourceSettings
+from bridge.sources.base import Parsed
+from bridge.store.commit import Transaction
+from bridge.store.journal import Journal
+
+
+class Recorder:
+    """The way from the writes of one source into its directory's journal."""
+
+    def __init__(self, settings: SourceSettings, journal: Journal, clock: ArrivalClock) -> None:
+        """`clock`: shared with all sources of the process."""
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+
+    def record(self, transaction: Transaction, news: Sequence[News], now: int) -> None:
+        """Add the events to a transaction that is about to run.
+
+        SCIM tells no times: `now` (unix milliseconds) and the order of the requests count. Whoever calls
+        has read what the transaction requires, so later stamps are of later states.
+        """
+        arrived, stamps = self._clock.stamp(news, now)
+        delivery = secrets.token_hex(8)
+        submission = build_submission(self._settings, Parsed(list(news)), stamps, arrived, delivery)
+        self._journal.append_to(transaction, submission.entries, now)
+
+    async def ensure_stored(self) -> None:
+        """Wait for the replicas, where some are configured. Raises RedisError when too few have answered."""
+        if not await self._journal.replicated():
+            raise RedisError("too few replicas answered")

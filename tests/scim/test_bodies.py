@@ -1,0 +1,65 @@
+"""Bodies of writes, taken apart."""
+
+from typing import Any
+
+import orjson
+import pytest
+from scim2_models import SCIMException
+
+from bridge.scim.bodies import DEEPEST, load_object, split_patch, split_resource
+
+
+def test_a_group_is_split_from_its_members() -> None:
+    """Whatever the case of the key."""
+    rest, change = split_resource({"displayName": "A", "MEMBERS": [{"value": "x"}]})
+    assert orjson.loads(rest) == {"displayName": "A"}
+    assert (change.whole, change.told) == (True, {"x": True})
+
+
+def test_a_group_that_says_nothing_of_members_changes_none() -> None:
+    """An omission must not empty a team; null and an empty list do."""
+    assert split_resource({"displayName": "A"})[1].whole is False
+    assert split_resource({"members": None})[1].whole is True
+    assert split_resource({"members": []})[1].whole is True
+
+
+def test_a_patch_is_split() -> None:
+    """What is about members leaves the operations; the others go on as they are."""
+    name = {"op": "replace", "path": "displayName", "value": "A"}
+    body = {"Operations": [{"op": "Add", "path": "members", "value": [{"value": "x"}]}, name]}
+    rest, change = split_patch(body, has_members=True)
+    assert orjson.loads(rest)["Operations"] == [name]
+    assert change.told == {"x": True}
+
+
+def test_a_patch_of_members_alone_leaves_one_that_does_nothing() -> None:
+    """The library wants at least one operation."""
+    rest, _ = split_patch({"operations": [{"op": "remove", "path": "members"}]}, has_members=True)
+    assert orjson.loads(rest)["Operations"] == [{"op": "replace", "value": {}}]
+
+
+def test_users_have_no_members() -> None:
+    """Their operations go on untouched, whatever they are called."""
+    operation = {"op": "add", "path": "members", "value": "x"}
+    rest, change = split_patch({"Operations": [operation]}, has_members=False)
+    assert orjson.loads(rest)["Operations"] == [operation]
+    assert change.told == {}
+
+
+@pytest.mark.parametrize("depth", [DEEPEST - 1, DEEPEST, 1000])
+def test_depth_is_bounded(depth: int) -> None:
+    """The whole body counts as one level."""
+    body = b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+    if depth <= DEEPEST:
+        assert load_object(body)
+        return
+    with pytest.raises(SCIMException):
+        load_object(body)
+
+
+def test_plain_values_in_lists_are_unpacked() -> None:
+    """Old jobs of Entra; lists that are meant to be lists stay."""
+    odd: Any = [{"$ref": None, "value": "False"}]
+    operations = [{"op": "replace", "path": path, "value": odd} for path in ("active", "emails")]
+    rest, _ = split_patch({"Operations": operations}, has_members=False)
+    assert [one["value"] for one in orjson.loads(rest)["Operations"]] == ["False", odd]

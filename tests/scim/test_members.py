@@ -1,0 +1,63 @@
+"""Changes of members, as values."""
+
+import pytest
+from scim2_models import InvalidValueException
+
+from bridge.scim.members import MOST_MEMBERS, MemberChange, names_members, read_members
+
+
+def test_the_last_word_counts() -> None:
+    """Operations of one request are taken in their order."""
+    change = MemberChange()
+    change.tell(["a", "b"], True)
+    change.tell(["b", "c"], False)
+
+    assert change.difference({"c"}) == (["a"], ["c"])
+
+
+def test_replacing_forgets_what_was_said_before() -> None:
+    """And what is said after it counts."""
+    change = MemberChange()
+    change.tell(["a"], False)
+    change.replace(["a", "b"])
+    change.tell(["c"], True)
+    change.tell(["b"], False)
+
+    assert change.difference(["b", "x", "c"]) == (["a"], ["b", "x"])
+
+
+def test_nobody_comes_or_goes_twice() -> None:
+    """Repeats in a list are one person."""
+    change = MemberChange()
+    change.replace(["a", "a"])
+    assert change.difference(()) == (["a"], [])
+    assert change.difference(["a"]) == ([], [])
+
+
+@pytest.mark.parametrize("value", [[{"value": "a"}], {"Value": "a", "display": "A"}, ["a"], "a"])
+def test_shapes_of_members(value: object) -> None:
+    """Objects, an object, ids, an id."""
+    assert read_members(value) == ["a"]
+
+
+def test_more_members_than_a_request_may_name() -> None:
+    """The text says how many."""
+    with pytest.raises(InvalidValueException, match=str(MOST_MEMBERS)):
+        read_members(["a"] * (MOST_MEMBERS + 1))
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("members", True),
+        ("Members[value eq 1]", True),
+        ("members.value", True),
+        ("urn:ietf:params:scim:schemas:core:2.0:Group:members", True),
+        ("membersOf", False),
+        ("displayName", False),
+        ("urn:x:members", False),
+    ],
+)
+def test_paths_about_members(path: str, right: bool) -> None:
+    """In any case of letters, with or without the schema."""
+    assert names_members(path) is right
