@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find bridge workers -type f -not -name '*.pyc')
 PYTEST := $(BIN)/pytest
 
-.PHONY: demo test lint types peers bench chaos format clean
+.PHONY: demo test lint types peers bench chaos fuzz format clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## watch a GitBook organisation follow its directory (Ctrl-C ends it)
@@ -22,6 +22,9 @@ bench: $(VENV)/installed ## figures, side by side in one run
 
 chaos: $(VENV)/installed ## processes killed, frozen, starved under load; one table (CHAOS_SEED=1 CHAOS_SECONDS=60)
 	CHAOS_SEED=$${CHAOS_SEED:-1} CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(PYTEST) tests/chaos -m chaos $(ARGS)
+
+fuzz: $(VENV)/installed $(VENV)/fuzz ## every parser and verifier against what was made up to break it (FUZZ_SECONDS=100)
+	$(BIN)/python -m tests.fuzz.guided $${FUZZ_SECONDS:-100}
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -52,6 +55,11 @@ $(VENV)/dependencies: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[dev]"
+	@touch $@
+
+$(VENV)/fuzz: constraints.txt $(VENV)/dependencies
+	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary atheris -c constraints.txt atheris \
+		|| { echo "make fuzz needs atheris, for Linux and Python 3.11 to 3.14: make PYTHON=python3.12 fuzz"; exit 1; }
 	@touch $@
 
 tests/peers/node_modules/installed: tests/peers/package.json

@@ -1,9 +1,14 @@
 """What the receiver counts, as Prometheus text."""
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bridge.settings import SourceSettings
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -51,6 +56,28 @@ class Metrics:
         if events:
             self._events_of(source, outcome).inc(events)
 
+    def watch_secrets(self, sources: Sequence[SourceSettings]) -> None:
+        """Show how often each secret of the sources was the one that a sender used."""
+        self.registry.register(SecretUses(sources))
+
     def text(self) -> bytes:
         """Return all of it in the format `CONTENT_TYPE` names."""
         return generate_latest(self.registry)
+
+
+class SecretUses(Collector):
+    """How often each secret matched; read from the secrets themselves when somebody asks."""
+
+    def __init__(self, sources: Sequence[SourceSettings]) -> None:
+        """`sources`: those of the process."""
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """Return one figure for each secret, by its label: never by its text."""
+        uses = CounterMetricFamily(
+            "bridge_secret_matches", "Deliveries that a secret verified.", labels=("source", "secret")
+        )
+        for source in self._sources:
+            for number, secret in enumerate(source.all_secrets):
+                uses.add_metric((source.name, secret.label(number)), secret.matches)
+        yield uses

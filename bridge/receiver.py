@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Container
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -17,13 +18,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge.intake import ArrivalClock, Batcher, Intake, JournalStore, Outcome, StoreError
 from bridge.metrics import CONTENT_TYPE, Metrics
+from bridge.porter import Porter
 from bridge.problems import Answer, problem
-from bridge.reading import BODY_SECONDS, BodyError, BodyReader
+from bridge.reading import BODY_SECONDS, MOST_HELD, BodyError, BodyReader
 from bridge.settings import Settings
 from bridge.sources.base import Delivery, UnavailableError, UnreadableError, UnverifiedError
 from bridge.sources.okta_event_hooks import CHALLENGE
 from bridge.sources.okta_event_hooks import KIND as CHALLENGED_KIND
 from bridge.sources.registry import make_source
+from bridge.sources.scim import KIND as SCIM_KIND
+from bridge.tallies import Tallies
+
+if TYPE_CHECKING:
+    from bridge.scim.mount import ScimMount
 
 READY_SECONDS = 1.8
 RETRY_AFTER = "5"
@@ -43,11 +50,15 @@ _FAULT = problem(500, "This is a fault of ours; it has been logged.")
 class Webhooks:
     """/webhooks/{source}: POST as a plain ASGI application, GET for the senders that try out a new hook."""
 
-    def __init__(self, intakes: dict[str, Intake], bodies: BodyReader, metrics: Metrics) -> None:
+    def __init__(
+        self, intakes: dict[str, Intake], bodies: BodyReader, metrics: Metrics, porter: Porter
+    ) -> None:
         """`intakes`: by source name, filled by the lifespan."""
         self._intakes = intakes
         self._bodies = bodies
         self._metrics = metrics
+        self._porter = porter
+        self._has_gates = porter.has_gates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one delivery."""
@@ -55,12 +66,17 @@ class Webhooks:
         if intake is None:
             self._metrics.count_delivery("", "unknown")
             return await _UNKNOWN.send(send)
+        if self._has_gates and self._porter.turns_away(intake.settings.name, scope):
+            return await _UNKNOWN.send(send)
         headers = _headers(scope)
         try:
             body = await self._bodies.read(headers, receive)
         except BodyError as error:
             self._metrics.count_delivery(intake.settings.name, _OUTCOMES[error.answer.status])
-            return await error.answer.send(send)
+            self._porter.note(intake.settings.name, error.reason)
+            again = error.answer.status == 503
+            answer = _again(intake.settings.kind, "It cannot be read now. Send it again.")
+            return await (answer if again else error.answer).send(send)
         except ClientDisconnect:
             return self._metrics.count_delivery(intake.settings.name, "disconnected")
         return await (await self._take(intake, Delivery(headers, body, _now()))).send(send)
@@ -69,6 +85,8 @@ class Webhooks:
         """Answer the one GET by which Okta tries out a new event hook, whoever asks; 405 to all others."""
         intake = self._intakes.get(request.path_params["source"])
         value = request.headers.get(CHALLENGE)
+        if intake is not None and self._porter.turns_away(intake.settings.name, request.scope):
+            intake = None
         if intake is None or intake.settings.kind != CHALLENGED_KIND or not value or request.method != "GET":
             raise HTTPException(405, headers={"Allow": "POST"})
         self._metrics.count_delivery(intake.settings.name, "challenge")
@@ -81,8 +99,11 @@ class Webhooks:
             outcome = await intake.take(delivery)
         except Exception as error:
             answer = answer_to(error, intake.settings.kind)
+            if isinstance(error, UnverifiedError | UnavailableError):
+                self._porter.note(name, error.reason)
             self._metrics.count_delivery(name, _OUTCOMES[answer.status], time.perf_counter() - began)
             return answer
+        self._porter.let_in(name, delivery.arrived)
         self._metrics.count_delivery(name, "stored", time.perf_counter() - began)
         self._metrics.count_events(name, "accepted", outcome.accepted)
         self._metrics.count_events(name, "duplicate", outcome.duplicates)
@@ -254,16 +275,19 @@ def create_app(
     open_journal: OpenJournal,
     metrics: Metrics | None = None,
     body_seconds: float = BODY_SECONDS,
+    tallies: Tallies | None = None,
 ) -> Starlette:
     """Return the public application.
 
     `open_journal`: opens the store for as long as the application runs; it need not answer yet.
     `metrics`: shared with the operators' application; /metrics answers here only when there is none.
-    `body_seconds`: how long a sender may take to send its body.
+    `body_seconds`: how long a sender may take to send its body. `tallies`: what is to be told of the sources.
     """
     probes = Probes(metrics or Metrics())
+    porter = Porter(settings, probes.metrics, tallies or Tallies(settings.sources))
     intakes: dict[str, Intake] = {}
-    bodies = BodyReader(settings.receiver.max_body, body_seconds)
+    max_body = settings.receiver.max_body
+    bodies = BodyReader(max_body, body_seconds, max(MOST_HELD, max_body))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -273,17 +297,30 @@ def create_app(
                 {one.name: Intake(one, make_source(one), batcher, clock) for one in settings.sources}
             )
             probes.journal = journal
-            yield
+            async with scim.running(clock) if scim else nullcontext():
+                yield
             probes.journal = None
 
-    webhooks = Webhooks(intakes, bodies, probes.metrics)
+    scim = _mount_scim(settings, bodies, probes.metrics, porter)
+    webhooks = Webhooks(intakes, bodies, probes.metrics, porter)
     routes = [
         Route(f"{WEBHOOKS}{{source}}", webhooks, methods=["POST"]),
         Route(f"{WEBHOOKS}{{source}}", webhooks.challenge, methods=["GET"]),
+        *([scim.route] if scim else []),
     ]
     app = _compose([*routes, *probes.routes(settings.operators is None)], lifespan)
     app.middleware_stack = FrontDoor(intakes, webhooks, app.build_middleware_stack())
     return app
+
+
+def _mount_scim(
+    settings: Settings, bodies: BodyReader, metrics: Metrics, porter: Porter
+) -> "ScimMount | None":
+    if not any(one.kind == SCIM_KIND for one in settings.sources):
+        return None
+    from bridge.scim.mount import ScimMount  # noqa: PLC0415 - its library takes long to load
+
+    return ScimMount(settings, bodies, metrics, porter)
 
 
 def create_operators_app(settings: Settings, open_journal: OpenJournal, metrics: Metrics) -> Starlette:

@@ -8,18 +8,22 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from bridge.connections import LOOK_SECONDS, connections
 from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
+from bridge.store.front import FrontStore
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, open_store
 from bridge.store.schema import SchemaError, prepare
 from bridge.supervised import end_with_parent
+from bridge.tallies import Tallies
 from bridge.tasks import end_task
 
 DRAIN_SECONDS = 8
@@ -52,11 +56,12 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
 
     `sockets`: the receiver's listening socket and, where [operators] is set, the operators'.
     """
-    metrics = Metrics()
-    apps: list[ASGIApp] = [create_app(settings, lambda: opened_journal(settings), metrics)]
+    metrics, tallies = Metrics(), Tallies(settings.sources)
+    metrics.watch_secrets(settings.sources)
+    apps: list[ASGIApp] = [create_app(settings, lambda: opened_journal(settings), metrics, tallies=tallies)]
     if settings.operators:
         apps.append(create_operators_app(settings, lambda: opened_journal(settings), metrics))
-    servers = [_server(app) for app in apps]
+    servers = [make_server(app, metrics, settings.receiver.max_body) for app in apps]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, servers)
@@ -67,17 +72,19 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     gc.set_threshold(50_000, 20, 20)
     log.info("receiver.started", address="{}:{}".format(*sockets[0].getsockname()[:2]))
     schema = asyncio.create_task(_look_at_schema(settings, servers))
+    telling = asyncio.create_task(_tell(settings, tallies))
     await asyncio.gather(
         *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
     )
     log.info("receiver.stopped")
+    await end_task(telling)
     if not schema.done():
         await end_task(schema)
     elif error := schema.exception():
         raise error
 
 
-async def _look_at_schema(settings: Settings, servers: list[_Server]) -> None:
+async def _look_at_schema(settings: Settings, servers: list[uvicorn.Server]) -> None:
     """Stop serving where the data is of a newer bridge; a Redis that does not answer is asked again."""
     while True:
         try:
@@ -89,14 +96,31 @@ async def _look_at_schema(settings: Settings, servers: list[_Server]) -> None:
             raise
 
 
-def _server(app: ASGIApp) -> _Server:
+async def _tell(settings: Settings, tallies: Tallies) -> None:
+    """Tell Redis now and then, and at the end, what happened at the front door."""
+    store = open_store(settings.redis, _REDIS_SECONDS)
+    try:
+        await tallies.tell_again_and_again(FrontStore(store))
+    finally:
+        await store.close()
+
+
+def make_server(
+    app: ASGIApp, metrics: Metrics, max_body: int, look_seconds: float = LOOK_SECONDS
+) -> uvicorn.Server:
+    """Return what serves an application; `metrics` counts what never gets as far as that.
+
+    `max_body`: bytes; `look_seconds`: after which a connection that does not move is looked at.
+    """
     config = uvicorn.Config(app, log_config=None, access_log=False, loop="none", server_header=False)
+    config.ws = "none"
+    config.http = connections(partial(metrics.count_delivery, ""), max_body, look_seconds)
     config.proxy_headers = False  # who sent a delivery is told by its signature, not by a header
     config.timeout_graceful_shutdown = DRAIN_SECONDS
     config.timeout_keep_alive = 75
     return _Server(config)
 
 
-def _stop(servers: list[_Server]) -> None:
+def _stop(servers: list[uvicorn.Server]) -> None:
     for server in servers:
         server.should_exit = True

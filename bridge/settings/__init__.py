@@ -12,13 +12,13 @@ from bridge.settings.process import (
 )
 from bridge.settings.reading import SettingsError, inline_secrets, parse_settings, read_settings
 from bridge.settings.secret import Secret
-from bridge.settings.sources import SOURCE_KINDS_BUILT, SourceKind, SourceSettings
+from bridge.settings.sources import SOURCE_KINDS, SourceKind, SourceSettings
 from bridge.settings.targets import GuardSettings, MemberScope, Role, RoleRule, TargetSettings, TeamRule
 from bridge.settings.values import parse_span
 from bridge.settings.whole import Settings
 
 __all__ = [
-    "SOURCE_KINDS_BUILT",
+    "SOURCE_KINDS",
     "GuardSettings",
     "LogSettings",
     "MemberScope",

@@ -1,11 +1,17 @@
 """The tables that say how the bridge itself runs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from bridge.settings.values import Section, Size, Span, port_of
+from bridge.settings.secret import Secret
+from bridge.settings.values import NetworkRange, Section, Size, Span, port_of
+
+
+def _told(value: Any, info: ValidationInfo) -> Any:
+    """Return what `env:NAME` or `file:PATH` holds: an address may have a password in it."""
+    return Secret(value, info.context or Path()).reveal() if isinstance(value, str) else value
 
 
 def _redis_url(value: str) -> str:
@@ -25,7 +31,7 @@ def _redis_url(value: str) -> str:
 class RedisSettings(Section):
     """[redis]"""
 
-    url: Annotated[str, AfterValidator(_redis_url)] = Field(
+    url: Annotated[str, BeforeValidator(_told), AfterValidator(_redis_url)] = Field(
         "embedded",
         examples=["embedded"],
         pattern=r"^(embedded$|(redis|rediss|unix|redis\+sentinel)://.+)",
@@ -48,6 +54,7 @@ class ReceiverSettings(Section):
     port: int = Field(8080, ge=0, le=65535, examples=[8080])
     processes: int = Field(1, ge=1, le=64, examples=[1])
     max_body: Size = Field(2_000_000, gt=0, examples=["2MB"])
+    trusted_proxies: tuple[NetworkRange, ...] = Field((), examples=[["10.0.0.0/8"]])
 
 
 class OperatorSettings(Section):

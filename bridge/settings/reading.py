@@ -55,6 +55,8 @@ def inline_secrets(settings: Settings) -> list[str]:
     for number, source in enumerate(settings.sources):
         if any(secret.is_inline for secret in source.secrets) or (source.key and source.key.is_inline):
             keys.append(f"sources[{number}].secrets")
+        if source.api_token and source.api_token.is_inline:
+            keys.append(f"sources[{number}].api_token")
     return keys + [
         f"targets[{n}].token" for n, target in enumerate(settings.targets) if target.token.is_inline
     ]

@@ -10,9 +10,13 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Secret:
-    """A secret or token: `env:NAME`, `file:PATH`, or the text itself. It shows itself to nobody."""
+    """A secret or token: `env:NAME`, `file:PATH`, or the text itself. It shows itself to nobody.
 
-    __slots__ = ("_folder", "_value", "reference")
+    `matches`: how often this process has found it to be the one that a sender used, see
+    `bridge.sources.signatures`. While a secret is being changed, that tells which may be taken away.
+    """
+
+    __slots__ = ("_folder", "_value", "matches", "reference")
 
     def __init__(self, reference: str, folder: Path = Path()) -> None:
         """`reference` as written in the file; `folder`: what its relative paths are relative to.
@@ -22,6 +26,7 @@ class Secret:
         self.reference = reference
         self._folder = folder
         self._value = ""
+        self.matches = 0
         self.reload()
 
     def reload(self) -> None:
@@ -50,6 +55,10 @@ class Secret:
     def is_inline(self) -> bool:
         """True when the secret stands in the file itself."""
         return not self.reference.startswith(("env:", "file:"))
+
+    def label(self, number: int) -> str:
+        """Return what operators call it: its reference, or for one in the file its place (0 is the first)."""
+        return f"no. {number + 1}, in the file" if self.is_inline else self.reference
 
     def __repr__(self) -> str:
         """Show where it comes from, never what it is."""

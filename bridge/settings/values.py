@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from bridge.networks import Network, parse_network
+
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 _SPANS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -58,6 +60,12 @@ def port_of(url: str) -> int | None:
         return None
 
 
+def _network(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('is not a text: write a network such as "203.0.113.0/24"')
+    return parse_network(value)
+
+
 def _glob(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty")
@@ -67,6 +75,7 @@ def _glob(value: str) -> str:
 Size = Annotated[int, BeforeValidator(_size)]
 Span = Annotated[float, BeforeValidator(parse_span)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+NetworkRange = Annotated[Network, BeforeValidator(_network)]
 Glob = Annotated[str, AfterValidator(_glob)]
 Name = Annotated[str, Field(pattern=_NAME, examples=["docs"])]
 Percent = Annotated[float, Field(ge=0, le=100)]

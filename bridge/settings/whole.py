@@ -48,10 +48,15 @@ class Settings(Section):
         told = [source for source in self.sources if source.directory_name == directory]
         return [t for t in self.targets if any(s.targets is None or t.name in s.targets for s in told)]
 
+    def reader_of(self, directory: str) -> SourceSettings | None:
+        """Return the source whose `api_url` a directory (by its configured name) is read back from."""
+        told = (source for source in self.sources if source.directory_name == directory)
+        return next((source for source in told if source.reads_back), None)
+
     def reload_secrets(self) -> list[str]:
         """Read every secret and token again; return what could not be read (the old value stays)."""
         problems = []
-        secrets = [s for source in self.sources for s in (*source.secrets, source.key)]
+        secrets = [s for source in self.sources for s in (*source.secrets, source.key, source.api_token)]
         for secret in (*secrets, *(target.token for target in self.targets)):
             try:
                 if secret:

@@ -1,7 +1,7 @@
 """What every kind of sender has to offer, and how it says no."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -40,6 +40,15 @@ class UnavailableError(SourceError):
         self.reason = reason
 
 
+class UntestableError(SourceError):
+    """What a sender of this kind proves itself with is not here: `bridge source test` cannot play it."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason`: who alone has it."""
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Delivery(Struct, frozen=True):
     """One request as it arrived: lower-case header names, the raw body, unix milliseconds."""
 
@@ -55,12 +64,25 @@ class Refused(Struct, frozen=True):
     reason: str
 
 
+class Notice(Struct, frozen=True):
+    """One element that changes nothing, but that operators have to know of. `text`: no personal data."""
+
+    index: int
+    text: str
+
+
 class Parsed(Struct, frozen=True):
-    """What one body holds. `ignored`: elements that are fine but mean nothing to the bridge."""
+    """What one body holds.
+
+    `ignored`: how many elements are fine but mean nothing to the bridge; `ignored_at`: where they stood.
+    `notices`: those of them that are shown to operators.
+    """
 
     news: list[News] = []
     refused: list[Refused] = []
     ignored: int = 0
+    ignored_at: Sequence[int] = ()
+    notices: Sequence[Notice] = ()
 
 
 class Source(Protocol):
@@ -69,6 +91,7 @@ class Source(Protocol):
     async def verify(self, delivery: Delivery) -> int | None:
         """Prove who sent it, over the raw bytes, in constant time, against every secret.
 
+        The secret that matches counts it (`Secret.matches`): the functions in `signatures` see to both.
         Returns the signed time in unix milliseconds, None where the scheme has none.
         Raises UnverifiedError, or UnavailableError when that cannot be told now.
         """
@@ -79,4 +102,20 @@ class Source(Protocol):
 
         Raises UnreadableError when nothing in it can be read.
         """
+        ...
+
+
+@runtime_checkable
+class Playable(Protocol):
+    """What a kind offers beside, for `bridge source test` to play its sender."""
+
+    def sign(self, body: bytes, now: int) -> dict[str, str]:
+        """Return the headers with which its sender proves a body at `now`, unix milliseconds.
+
+        The first of the source's secrets is used. Raises UntestableError when the sender's key is not here.
+        """
+        ...
+
+    def example(self) -> Any:
+        """Return a body such as this kind's sender sends, as JSON has it."""
         ...

@@ -11,15 +11,20 @@ from typing import Any
 import orjson
 
 from bridge.directory.events import EVENT_NAMES, EventName, News
-from bridge.sources.base import Parsed, Refused, UnreadableError
+from bridge.sources.base import Notice, Parsed, Refused, UnreadableError
 
 LONGEST_TEXT = 1000  # of an id, a name or an address; they become parts of Redis keys
 LONGEST_DIRECTORY = 200  # of a directory's id
+DEEPEST = 254  # levels of lists and objects in a body; orjson writes no more, and reads four times as many
+MOST_ELEMENTS = 10_000  # of one body: reading them holds up all others, as one script in Redis does
 
-Read = Callable[[int, Mapping[str, Any]], News | None]  # an element and where it stood
+TEST_EVENT = "bridge.test"  # what `bridge source test` sends
+
+Read = Callable[[int, Mapping[str, Any]], News | Notice | None]  # an element and where it stood
 MakeKey = Callable[[int, Mapping[str, Any]], bytes | None]  # the same -> what its repeats share, see News.key
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+_PLAIN_NAME = re.compile(r"[^\W_][\w .,()&'-]{0,99}")  # of a connection: no address, no markup
 _PLAIN_EVENT = re.compile(r"[A-Za-z0-9_.:-]{1,60}")
 
 
@@ -34,12 +39,30 @@ class ElementError(Exception):
 
 
 def parse_elements(body: bytes, read: Read) -> Parsed:
-    """Read every element of a body; `read` returns None for one that means nothing to the bridge.
+    """Read every element of a body; `read` returns no News for one that means nothing to the bridge.
 
     Raises UnreadableError: 400 when it is not JSON, 422 when nothing in it can be read.
     """
-    whole = load_json(body)
+    return parse_loaded(load_json(body), lambda whole: _parse_whole(whole, read))
+
+
+def _parse_whole(whole: Any, read: Read) -> Parsed:
     return parse_list(whole, read) if isinstance(whole, list) else _parse([whole], read, "the body")
+
+
+def parse_loaded(whole: Any, parse: Callable[[Any], Parsed]) -> Parsed:
+    """Parse what a body holds. What a test holds is read as if it had been sent, and nothing of it let in.
+
+    That it is a test stands in the body and not in a header, as only the sender can sign it. Raises what
+    `parse` raises, and UnreadableError when any element under test cannot be read.
+    """
+    if not isinstance(whole, dict) or whole.get("event") != TEST_EVENT:
+        return parse(whole)
+    parsed = parse(whole["body"]) if "body" in whole else Parsed()
+    if parsed.refused:
+        first = parsed.refused[0]
+        raise UnreadableError(f"element {first.index} of the body under test: {first.reason}")
+    return Parsed(ignored=1, ignored_at=(0,))
 
 
 def parse_list(elements: Sequence[Any], read: Read, path: str = "") -> Parsed:
@@ -49,12 +72,17 @@ def parse_list(elements: Sequence[Any], read: Read, path: str = "") -> Parsed:
     """
     if not elements:
         raise UnreadableError(f"{path or 'the list'} is empty: send an event or a list of events")
+    if len(elements) > MOST_ELEMENTS:
+        many = f"{len(elements)} elements: send at most {MOST_ELEMENTS} at once"
+        raise UnreadableError(f"{path or 'the list'} has {many}")
     return _parse(elements, read, path + "[{}]")
 
 
 def _parse(elements: Sequence[Any], read: Read, place: str) -> Parsed:
     news: list[News] = []
     refused: list[Refused] = []
+    ignored: list[int] = []
+    notices: list[Notice] = []
     acknowledged = 0
     for index, element in enumerate(elements):
         try:
@@ -63,11 +91,14 @@ def _parse(elements: Sequence[Any], read: Read, place: str) -> Parsed:
             refused.append(Refused(index, error.reason))
             acknowledged += error.acknowledged
             continue
-        if item is not None:
+        if isinstance(item, News):
             news.append(item)
+        else:
+            ignored.append(index)
+            notices += [item] if item else []
     if len(elements) == len(refused) and not acknowledged:
         raise UnreadableError(_nothing(refused, place))
-    return Parsed(news, refused, len(elements) - len(refused) - len(news))
+    return Parsed(news, refused, len(ignored), ignored, notices)
 
 
 def _nothing(refused: list[Refused], place: str) -> str:
@@ -80,15 +111,28 @@ def _nothing(refused: list[Refused], place: str) -> str:
 def load_json(body: bytes) -> Any:
     """Return what the body holds. Raises UnreadableError(400) when it is not JSON (RFC 8259).
 
-    A lone surrogate, which JavaScript's JSON.stringify writes for half an emoji, becomes "?".
+    A lone surrogate, which JavaScript's JSON.stringify writes for half an emoji, becomes "?". Of a key that
+    stands twice in an object the last value counts. What is nested deeper than `DEEPEST` is not taken: it
+    can be read, but not be written again.
     """
     try:
-        return orjson.loads(body)
+        whole = orjson.loads(body)
     except orjson.JSONDecodeError:
         try:
-            return _load_with_surrogates(body)
+            whole = _load_with_surrogates(body)
         except (ValueError, RecursionError):
             raise UnreadableError("the body is not JSON: send an event or a list of events", 400) from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _check_depth(whole)
+    return whole
+
+
+def _check_depth(whole: Any) -> None:
+    """Let orjson's own limit judge: it is `DEEPEST`, and found by writing."""
+    try:
+        orjson.dumps(whole)
+    except orjson.JSONEncodeError:
+        raise UnreadableError(f"the body is nested deeper than {DEEPEST} levels", 400) from None
 
 
 def _load_with_surrogates(body: bytes) -> Any:
@@ -152,6 +196,22 @@ def read_directory_id(owner: Mapping[str, Any], where: str = "") -> str:
         path = f"{where}.directory_id" if where else "directory_id"
         raise ElementError(f"{path} is not a string of at most {LONGEST_DIRECTORY} characters")
     return value
+
+
+def read_notice(index: int, connection: Any, ended: str | None) -> Notice | None:
+    """Return what operators have to know of a directory's connection, None when it has not ended.
+
+    `connection`: what the sender tells of it; `ended`: how it did, "deleted" or "deactivated".
+    """
+    if ended is None:
+        return None
+    told = connection.get("name") if isinstance(connection, dict) else None
+    named = f' "{told}"' if isinstance(told, str) and _PLAIN_NAME.fullmatch(told) else ""
+    return Notice(
+        index,
+        f"the directory{named} was {ended} at the sender: it tells nothing more of its people, "
+        "and nobody is removed because of it",
+    )
 
 
 def lenient_text(owner: Mapping[str, Any], key: str) -> str | None:

@@ -15,17 +15,22 @@ import orjson
 
 from bridge.settings import Secret, SourceSettings
 from bridge.sources import jackson, okta_workflows, workos
-from bridge.sources.base import Delivery, Parsed, UnverifiedError
+from bridge.sources.base import Delivery, Parsed, Playable, UnverifiedError
 from bridge.sources.bodies import MakeKey
 from bridge.sources.signatures import describe_age, is_fresh, parse_digits, raw_header
 
 LONGEST_LIST = 4096  # characters of webhook-signature: some 80 signatures, each compared with each secret
 
 _BODIES: dict[str, Callable[[bytes, int | None, MakeKey], Parsed]] = {
-    "bridge": okta_workflows.parse_body,
     "jackson": jackson.parse_body,
     "workos": workos.parse_body,
 }
+_EXAMPLES: dict[str, Callable[[SourceSettings], Playable]] = {
+    "bridge": okta_workflows.OktaWorkflows,
+    "jackson": jackson.Jackson,
+    "workos": workos.WorkOS,
+}
+_SVIX = "svix-"  # what Svix, from which the specification comes, calls its headers where nothing else is set
 _WITHIN = 999  # milliseconds that a timestamp in whole seconds leaves out
 
 
@@ -38,8 +43,9 @@ class StandardWebhooks:
 
     async def verify(self, delivery: Delivery) -> int:
         """Return the signed time, unix milliseconds (whole seconds). Raises UnverifiedError."""
-        ident = delivery.headers.get("webhook-id", "")
-        stamp = delivery.headers.get("webhook-timestamp", "").strip()
+        headers = _headers(delivery.headers)
+        ident = headers.get("webhook-id", "")
+        stamp = headers.get("webhook-timestamp", "").strip()
         seconds = parse_digits(stamp)
         if not ident:
             raise UnverifiedError("there is no webhook-id header")
@@ -49,7 +55,7 @@ class StandardWebhooks:
         if not is_fresh(signed_at, delivery.arrived, tolerance):
             raise UnverifiedError(describe_age(signed_at, delivery.arrived, tolerance))
         message = b".".join((raw_header(ident), stamp.encode("ascii"), delivery.body))
-        signatures = _list_signatures(delivery.headers.get("webhook-signature", ""))
+        signatures = _list_signatures(headers.get("webhook-signature", ""))
         if not _signed_by_any(self._settings.secrets, message, signatures):
             raise UnverifiedError(f"no secret makes any of the {len(signatures)} v1 signatures")
         return signed_at
@@ -60,9 +66,32 @@ class StandardWebhooks:
         What tells no time of its own happened when it was signed. That is a whole second, so its end is
         taken: of two deliveries within it, the order in which they arrive then counts.
         """
-        head = [self._settings.name, delivery.headers.get("webhook-id", "")]
+        make_key = _make_key([self._settings.name, _headers(delivery.headers).get("webhook-id", "")])
         told = None if signed_at is None else signed_at + _WITHIN
-        return _BODIES[self._settings.body](delivery.body, told, _make_key(head))
+        if self._settings.body == "bridge":
+            return okta_workflows.parse_body(delivery.body, told, make_key, self._settings.map)
+        return _BODIES[self._settings.body](delivery.body, told, make_key)
+
+    def sign(self, body: bytes, now: int) -> dict[str, str]:
+        """Return the headers that prove a body."""
+        ident, stamp = f"msg_{now}", str(now // 1000)
+        signature = _sign(self._settings.secrets[0], f"{ident}.{stamp}.".encode() + body) or b""
+        return {
+            "webhook-id": ident,
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{signature.decode()}",
+        }
+
+    def example(self) -> Any:
+        """Return a joiner in the configured shape."""
+        return _EXAMPLES[self._settings.body](self._settings).example()
+
+
+def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers under the specification's names."""
+    if "webhook-id" in headers or f"{_SVIX}id" not in headers:
+        return headers
+    return {name.replace(_SVIX, "webhook-", 1): value for name, value in headers.items()}
 
 
 def _list_signatures(header: str) -> list[bytes]:
@@ -78,8 +107,11 @@ def _signed_by_any(secrets: Iterable[Secret], message: bytes, signatures: list[b
     found = False
     for secret in secrets:
         expected = _sign(secret, message)
+        matches = False
         for signature in signatures:
-            found |= expected is not None and hmac.compare_digest(expected, signature)
+            matches |= expected is not None and hmac.compare_digest(expected, signature)
+        secret.matches += matches
+        found |= matches
     return found
 
 

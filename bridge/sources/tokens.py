@@ -10,7 +10,7 @@ import jwt
 import orjson
 
 from bridge.settings import SourceSettings
-from bridge.sources.base import UnavailableError, UnverifiedError
+from bridge.sources.base import UnavailableError, UntestableError, UnverifiedError
 
 SHARED_ALGORITHMS = ("HS256", "HS384", "HS512")
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -74,16 +74,19 @@ class KeySet:
         return age >= REFRESH_SECONDS or (age >= pause and self._known(ident) is None)
 
     async def _refresh(self) -> None:
-        self._tried = self._clock()
+        """Read the set again. Until it is here it counts as due, so whoever asks meanwhile waits for it."""
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
                 self._keys = read_key_set(await self._fetch())
             self._problem = None
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             self._problem = str(error) if isinstance(error, ValueError) else type(error).__name__
+        finally:
+            self._tried = self._clock()
 
     async def _fetch(self) -> bytes:
-        client = httpx.AsyncClient(transport=self._transport, timeout=FETCH_TIMEOUT)
+        headers = {"Accept-Encoding": "identity"}  # what is unpacked may be far longer than what is read
+        client = httpx.AsyncClient(transport=self._transport, timeout=FETCH_TIMEOUT, headers=headers)
         async with client, client.stream("GET", self._url) as response:
             if response.status_code != 200:
                 raise ValueError(f"the answer is {response.status_code}")
@@ -150,6 +153,8 @@ class Tokens:
             Exception
         ) as error:  # whatever a hostile token makes the parser stumble over: it proves nothing
             raise UnverifiedError(f"the token is not good: {type(error).__name__}") from None
+        if self._keys is None and self._settings.key:
+            self._settings.key.matches += 1
 
     async def _key(self, token: str) -> Key:
         if self._keys is None:
@@ -158,6 +163,18 @@ class Tokens:
         if found is None:
             raise UnverifiedError("the token names a key that is not in the key set")
         return found
+
+
+def sign_token(settings: SourceSettings, now: int) -> str:
+    """Return a token that lasts ten minutes, by the key that the settings share with the sender.
+
+    `now`: unix milliseconds. Raises UntestableError where only the issuer has the key.
+    """
+    text = settings.key.reveal() if settings.key else ""
+    if settings.jwks_url or "-----BEGIN" in text:
+        raise UntestableError(f"the key that signs tokens is with {settings.issuer} alone")
+    claims = {"iss": settings.issuer, "aud": settings.audience, "exp": now // 1000 + 600, "sub": "test"}
+    return jwt.encode(claims, text, SHARED_ALGORITHMS[0])
 
 
 def _own_key(text: str) -> Key:

@@ -211,11 +211,36 @@ def test_bad_elements_do_not_stop_good_ones() -> None:
     assert [one.index for one in parsed.refused] == [1, 3]
 
 
-@pytest.mark.parametrize("name", ["dsync.created", "dsync.deleted", "sso.activated"])
-def test_events_of_the_global_hook_are_ignored(name: str) -> None:
-    """They are about connections, and they are fine."""
-    parsed = parse({"event": name, "tenant": "acme", "product": "docs", "data": {"id": "1", "name": "n"}})
+@pytest.mark.parametrize(
+    "name", ["dsync.created", "dsync.activated", "dsync.deactivated", "dsync.deleted", "sso.deleted"]
+)
+@pytest.mark.parametrize("more", [{}, {"directory_id": "d"}, {"data": None}])
+def test_events_of_the_global_hook_are_ignored(name: str, more: dict[str, Any]) -> None:
+    """They are about connections, and they are fine: nobody is taken to have left."""
+    data = {"id": "1", "name": "n", "type": "okta-scim-v2"}
+    parsed = parse({"event": name, "tenant": "acme", "product": "docs", "data": data, **more})
     assert (len(parsed.news), len(parsed.refused), parsed.ignored) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("dsync.deleted", {"name": "Acme Okta"}, ['the directory "Acme Okta" was deleted at the sender: ']),
+        ("dsync.deactivated", {"name": "Acme"}, ['the directory "Acme" was deactivated at the sender: ']),
+        ("dsync.deleted", {"name": "ana@acme.test"}, ["the directory was deleted at the sender: "]),
+        ("dsync.deleted", {"name": 7}, ["the directory was deleted at the sender: "]),
+        ("dsync.deleted", [], ["the directory was deleted at the sender: "]),
+        ("dsync.created", {"name": "Acme"}, []),
+        ("dsync.activated", {"name": "Acme"}, []),
+        ("sso.deleted", {"name": "Acme"}, []),
+    ],
+)
+def test_operators_are_told_of_a_directory_that_ended(name: str, data: Any, told: list[str]) -> None:
+    """It is silence from then on; its name is told where it is one."""
+    parsed = parse([{"event": "sso.created", "data": {}}, {"event": name, "data": data}])
+    end = "it tells nothing more of its people, and nobody is removed because of it"
+    assert [notice.text for notice in parsed.notices] == [start + end for start in told]
+    assert [notice.index for notice in parsed.notices] == [1] * len(told)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.sources.bodies import ElementError
-from bridge.sources.moments import parse_moment, read_moment
+from bridge.sources.moments import epoch_text, parse_moment, read_moment
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,24 @@ from bridge.sources.moments import parse_moment, read_moment
 def test_moments(text: str, milliseconds: int | None) -> None:
     """RFC 3339 and what flows and WorkOS make of it, to the millisecond."""
     assert milliseconds == parse_moment(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1_769_851_800, "2026-01-31T09:30:00.000+00:00"),
+        (1_769_851_800_250, "2026-01-31T09:30:00.250+00:00"),
+        (1_769_851_800.25, "2026-01-31T09:30:00.250+00:00"),
+        (946_684_799, None),
+        (0, None),
+        (-1, None),
+        (10**30, None),
+        (float("inf"), None),
+    ],
+)
+def test_counted_times(number: float, text: str | None) -> None:
+    """Seconds or milliseconds since 1970, as their size tells; others are none."""
+    assert text == epoch_text(number)
 
 
 @pytest.mark.parametrize("told", [None, "", " "])

@@ -39,6 +39,32 @@ def test_other_signatures_do_not_verify(signature: bytes) -> None:
     assert not signed_by_any((OLD, NEW), b"body", signature)
 
 
+def test_secret_that_matched_counts_it() -> None:
+    """The others do not, nor does any for what is not verified: so an old one can be taken away."""
+    old, new = Secret("the-old-secret"), Secret("the-new-secret")
+    assert signed_by_any((old, new), b"body", sign(new, b"body"))
+    assert equals_any((old, new), b"the-new-secret")
+    assert not signed_by_any((old, new), b"body", sign(new, b"other"))
+    assert not equals_any((old, new), b"neither")
+    assert (old.matches, new.matches) == (0, 2)
+
+
+def test_every_secret_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also behind one that matched, and with `compare_digest`: the time tells nothing of which it was."""
+    compared: list[bytes] = []
+    real = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    for text in (b"the-old-secret", b"the-new-s\xc3\xa9cret", b"neither"):
+        equals_any((OLD, NEW), text)
+        signed_by_any((OLD, NEW), b"body", sign(OLD, text))
+    assert len(compared) == 12
+
+
 def test_no_secret_verifies_nothing() -> None:
     """Without a secret nobody is proven."""
     assert not signed_by_any((), b"body", sign(OLD, b"body"))

@@ -121,6 +121,22 @@ async def test_other_times_are_refused(stamp: str) -> None:
         await SOURCE.verify(delivery(b"{}", signature(b"{}", stamp=stamp), stamp=stamp))
 
 
+async def test_headers_of_svix_are_the_same() -> None:
+    """Its own names, as many products on it send them; the specification's come first where both are."""
+    good = delivery(b"{}", signature(b"{}"))
+    svix = {name.replace("webhook-", "svix-"): value for name, value in good.headers.items()}
+    other = {"webhook-id": "msg_2", **svix}
+
+    assert await SOURCE.verify(Delivery(svix, b"{}", NOW)) == SECONDS * 1000
+    with pytest.raises(UnverifiedError):
+        await SOURCE.verify(Delivery(other, b"{}", NOW))
+    first, again = (
+        SOURCE.parse(Delivery(headers, json.dumps(event()).encode(), NOW), NOW).news[0].key
+        for headers in (good.headers, svix)
+    )
+    assert first == again
+
+
 @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 async def test_every_header_is_needed(missing: str) -> None:
     """An empty id is none, however well it is signed."""
@@ -171,6 +187,17 @@ def test_bridge_body_by_default() -> None:
     assert (EventName.USER_CREATED, UserNews("u1")) == (own.name, own.user)
     assert own.told == 1_769_851_800_000
     assert none.told == SECONDS * 1000 + 999
+
+
+def test_mapped_body() -> None:
+    """Of any shape, by the map; the envelope's time is taken where the map finds none."""
+    fields = {"event": "type", "user": {"id": "data.id"}, "events": {"person.left": "user.deleted"}}
+    parsed = parse(
+        {"type": "person.left", "data": {"id": "u1"}}, source=StandardWebhooks(settings(map=fields))
+    )
+
+    assert (parsed.news[0].name, parsed.news[0].user) == (EventName.USER_DELETED, UserNews("u1"))
+    assert parsed.news[0].told == SECONDS * 1000 + 999
 
 
 def test_jackson_body() -> None:

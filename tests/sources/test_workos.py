@@ -149,6 +149,22 @@ def test_other_events_are_ignored(event: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (
+            "dsync.deleted",
+            ['the directory "Acme Directory" was deleted at the sender: it tells nothing more'],
+        ),
+        ("dsync.activated", []),
+    ],
+)
+def test_operators_are_told_of_a_directory_that_ended(event: str, told: list[str]) -> None:
+    """`data.state` is the state before; the event's name is what counts."""
+    notices = parse(FIXTURES[event]).notices
+    assert [notice.text.partition(" of its people")[0] for notice in notices] == told
+
+
+@pytest.mark.parametrize(
     ("state", "active"),
     [
         ("active", True),

@@ -1,0 +1,150 @@
+"""How one connection is served: uvicorn's protocol, with bounds on what a stranger may make it wait or keep.
+
+uvicorn gives a request's head no time and no size of its own, nor the rest of a body that it has answered
+already, nor a client that does not read its answers.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from bridge.problems import Answer, problem
+
+LOOK_SECONDS = 10.0  # a head that is not whole at two looks is cut off: after 10 to 20 s
+LOOKS = 4  # a request that is under way at so many looks is cut off, too: its own limits are far shorter
+LONGEST_HEAD = 65_536  # bytes of request line and headers
+LARGEST_OVERHEAD = 8  # bytes on the wire for each byte of a body: chunks of one byte cost six
+
+Refused = Callable[[str], None]  # gets the outcome, for the metrics
+
+
+def _whole(answer: Answer) -> bytes:
+    """Return an answer as it goes over the wire."""
+    pairs = [(b"content-type", answer.kind), (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    lines = b"".join(b"%s: %s\r\n" % pair for pair in pairs)
+    return b"".join((STATUS_LINE[answer.status], lines, b"\r\n", answer.body))
+
+
+_CLOSE = {"Connection": "close"}
+_MALFORMED = _whole(problem(400, "This is not an HTTP/1.1 request.", _CLOSE))
+_NO_UPGRADE = _whole(problem(400, "No upgrade is offered: send plain HTTP/1.1.", _CLOSE))
+_TOO_LONG = _whole(problem(431, f"The head has more than {LONGEST_HEAD} bytes.", _CLOSE))
+_TOO_SLOW = _whole(problem(408, "The head did not arrive in time.", _CLOSE))
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. What is refused here has reached no application."""
+
+    def __init__(self, refused: Refused, max_body: int, look_seconds: float, **given: Any) -> None:
+        """`max_body`: bytes; `look_seconds`: between two looks; `given`: what uvicorn gives."""
+        super().__init__(**given)
+        self._refused = refused
+        self._most = LONGEST_HEAD + LARGEST_OVERHEAD * max_body
+        self._look_seconds = look_seconds
+        self._received = 0  # bytes since the request began that is being read
+        self._looks = 0  # at which this request was seen
+        self._seen: object = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to look at it now and then."""
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self._look_seconds, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Look no more."""
+        super().connection_lost(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self._unset_keepalive_if_required()
+        before = self.scope
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return self._keep_to_http()
+        except httptools.HttpParserError:
+            return self._refuse(_MALFORMED, "malformed")
+        self._received = len(data) if self.scope is not before else self._received + len(data)
+        if self._received > LONGEST_HEAD:
+            self._check_length()
+        return None
+
+    def _keep_to_http(self) -> None:
+        """Answer a request that wants to upgrade as it stands (RFC 9110, 7.8), unless it has a body.
+
+        The parser takes a body for what follows the upgrade, and what follows this request, too.
+        """
+        if self.scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            self.cycle.keep_alive = False
+        else:
+            self.cycle.disconnected = True  # it is not to be taken for a request without a body
+            self._close_with(_NO_UPGRADE, "malformed")
+
+    def _begun(self) -> object:
+        """Return what stands for the request that is being read or answered, None before the first."""
+        return self.scope
+
+    def _last(self) -> RequestResponseCycle | None:
+        """Return the last request whose head was whole, None before the first."""
+        return self.cycle
+
+    def _is_reading_head(self) -> bool:
+        last = self._last()
+        return last is None or last.scope is not self.scope
+
+    def _is_answering(self) -> bool:
+        last = self._last()
+        return last is not None and not last.response_complete
+
+    def _check_length(self) -> None:
+        if self._is_reading_head():
+            self._refuse(_TOO_LONG, "malformed")
+        elif self._received > self._most:
+            self.transport.abort()
+
+    def _look(self) -> None:
+        """End what has not moved on since the last look, or the last ones."""
+        if self.transport.is_closing():  # and its client does not read the last answer
+            return self.transport.abort()
+        self._timer = self.loop.call_later(self._look_seconds, self._look)
+        begun = self._begun()
+        if self.timeout_keep_alive_task is not None or begun is not self._seen:
+            self._seen, self._looks = begun, 0
+            return None
+        self._looks += 1
+        if self._is_answering():
+            if self._looks >= LOOKS:
+                self.transport.abort()
+        elif begun is not None and self._is_reading_head():
+            self._close_with(_TOO_SLOW, "slow")
+        else:  # nothing was asked, or it is answered and its body still comes
+            self.transport.close()
+        return None
+
+    def _refuse(self, answer: bytes, outcome: str) -> None:
+        """Answer what is no request, but not in the place of a whole one that is being answered."""
+        if self._is_answering() and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+        else:
+            self._close_with(answer, outcome)
+
+    def _close_with(self, answer: bytes, outcome: str) -> None:
+        self._refused(outcome)
+        self.transport.write(answer)
+        self.transport.close()
+
+
+def connections(
+    refused: Refused, max_body: int, look_seconds: float = LOOK_SECONDS
+) -> type[asyncio.Protocol]:
+    """Return what uvicorn makes connections with, see `Connection`."""
+    made = partial(Connection, refused, max_body, look_seconds)
+    return cast("type[asyncio.Protocol]", made)

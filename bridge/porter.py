@@ -1,0 +1,41 @@
+"""The porter: who may come near a source at all, and a record of whom the source did not believe."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.metrics import Metrics
+from bridge.networks import Gate
+from bridge.settings import Settings
+from bridge.tallies import Tallies
+
+OUTSIDE = "outside"  # the outcome of a request from another network
+
+
+class Porter:
+    """One for all sources of a process."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, tallies: Tallies) -> None:
+        """`metrics` and `tallies` are told of everyone who is turned away."""
+        trusted = settings.receiver.trusted_proxies
+        self._gates = {one.name: Gate(one.networks, trusted) for one in settings.sources if one.networks}
+        self._metrics = metrics
+        self._tallies = tallies
+        self.has_gates = bool(self._gates)
+
+    def turns_away(self, source: str, scope: Mapping[str, Any]) -> bool:
+        """Tell whether a request (its ASGI scope) comes from where the source takes none, and count it."""
+        gate = self._gates.get(source)
+        objection = gate and gate.objection(scope)
+        if objection:
+            self._metrics.count_delivery(source, OUTSIDE)
+            self.note(source, objection)
+        return bool(objection)
+
+    def note(self, source: str, reason: str) -> None:
+        """Remember why a request was refused that nobody has proven to be a sender's."""
+        self._tallies.refuse(source, reason, time.time_ns() // 1_000_000)
+
+    def let_in(self, source: str, at: int) -> None:
+        """Remember that a delivery was stored; `at`: unix milliseconds."""
+        self._tallies.deliver(source, at)

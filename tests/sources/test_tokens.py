@@ -1,0 +1,77 @@
+"""JWTs: which key they used, and what reading the keys may cost."""
+
+import asyncio
+import gzip
+import time
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from jwt.algorithms import ECAlgorithm
+
+from bridge.settings import SourceSettings
+from bridge.sources.base import UnavailableError, UnverifiedError
+from bridge.sources.tokens import KeySet, Tokens
+
+KEY = "a-shared-key-of-more-than-32-bytes"
+
+
+def settings() -> SourceSettings:
+    """A source of JWTs with a key of its own."""
+    wanted = {"auth": "jwt", "key": KEY, "issuer": "idp", "audience": "bridge"}
+    return SourceSettings.model_validate({"name": "flow", "kind": "okta-workflows", **wanted})
+
+
+async def test_key_in_use_counts() -> None:
+    """So that operators see it; a token that is not good is no use."""
+    source = settings()
+    assert source.key
+    claims = {"iss": "idp", "aud": "bridge", "exp": int(time.time()) + 60}
+    await Tokens(source).verify(jwt.encode(claims, KEY, "HS256"))
+    with pytest.raises(UnverifiedError):
+        await Tokens(source).verify(jwt.encode({**claims, "aud": "other"}, KEY, "HS256"))
+    assert source.key.matches == 1
+
+
+async def test_strangers_at_once_make_us_ask_once() -> None:
+    """However many tokens name keys that nobody knows; also while the answer takes its time, or fails."""
+    asked: list[int] = []
+
+    async def answer(_request: httpx.Request) -> httpx.Response:
+        asked.append(1)
+        await asyncio.sleep(0)
+        return httpx.Response(500)
+
+    keys = KeySet("https://keys.test", httpx.MockTransport(answer), lambda: 0.0)
+    found = await asyncio.gather(*(keys.find(f"key-{n}") for n in range(50)), return_exceptions=True)
+    assert {type(one) for one in found} == {UnavailableError}
+    assert len(asked) == 1
+
+
+async def test_who_comes_while_the_keys_are_read_waits_for_them() -> None:
+    """A good token is not refused because another one was first to ask for the keys."""
+    private = generate_private_key(SECP256R1())
+    one = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+
+    async def answer(_request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        return httpx.Response(200, json={"keys": [{**one, "kid": "a"}]})
+
+    keys = KeySet("https://keys.test", httpx.MockTransport(answer))
+    found = await asyncio.gather(*(keys.find("a") for _ in range(5)))
+    assert None not in found
+
+
+async def test_key_set_is_not_asked_for_packed() -> None:
+    """What is unpacked may be far longer than what was read."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["accept-encoding"])
+        packed = gzip.compress(b" " * 10_000_000)
+        return httpx.Response(200, content=packed, headers={"content-encoding": "gzip"})
+
+    with pytest.raises(UnavailableError, match="bytes"):
+        await KeySet("https://keys.test", httpx.MockTransport(answer)).find("a")
+    assert asked == ["identity"]
