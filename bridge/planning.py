@@ -1,12 +1,10 @@
 """What would be done now and why: the same plan the worker makes, worked out without writing anything."""
 
-import math
 from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
 
 from bridge.plan.changes import (
-    INVITES_AT_ONCE,
     Change,
     CreateTeam,
     DeleteTeam,
@@ -16,261 +14,343 @@ from bridge.plan.changes import (
     SetRole,
     UpdateTeamMembers,
 )
-from bridge.plan.guard import (
-    Fresh,
-    Hold,
-    needs_person,
-    never,
-    over_invites,
-    over_limit,
-    over_team_limit,
-    parked_id,
+from bridge.plan.judge import (
+    Stakes,
+    Verdict,
+    Window,
+    deletion_id,
+    invite_id,
+    judge_deletion,
+    judge_invites,
+    judge_lowering,
+    judge_removals,
+    judge_team,
+    leaving_id,
+    removal_id,
+    team_id,
 )
-from bridge.plan.members import MemberBinding, MemberPlan, State, plan_member, want
+from bridge.plan.members import FOUND, GIVEN, MemberBinding, MemberPlan, State, Wanted, plan_member, want
 from bridge.plan.people import Person
-from bridge.plan.teams import TeamBinding, title_problem
+from bridge.plan.reading import before_moving, bound, former_addresses, must_read
+from bridge.plan.steps import Plan, Step
+from bridge.plan.teams import TeamBinding, bound_to, is_renamed, moving, title_problem, use_other
 from bridge.settings import Settings, TargetSettings
+from bridge.store import counts
 from bridge.store.mirror import MirrorStore
 from bridge.store.targets import MEMBER, TEAM, TargetStore
-from bridge.targets.base import Target
+from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
 from bridge.targets.lists import find_members, find_teams, walk
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change, and why it is held back, if it is."""
+async def followed(settings: Settings, target: TargetSettings, store: TargetStore) -> set[str]:
+    """Return the configured names of the directories whose people count for a target.
 
-    change: Change
-    held: str | None = None
-
-
-@dataclass(slots=True)
-class Plan:
-    """All changes of one target, in the order in which they would be made.
-
-    `notes`: what cannot be done, or is waited for, in words.
+    One that no source of the config speaks for any more still counts: its people stay until it is
+    forgotten on purpose.
     """
-
-    steps: list[Step] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def calls(self) -> int:
-        """How many calls that write it takes."""
-        go = [step.change for step in self.steps if step.held is None]
-        invites = sum(isinstance(change, Invite) for change in go)
-        return len(go) - invites + math.ceil(invites / INVITES_AT_ONCE)
-
-    @property
-    def seats(self) -> dict[str, int]:
-        """How many paid seats it takes and frees."""
-        go = [step.change for step in self.steps if step.held is None]
-        added = sum(isinstance(change, Invite) for change in go)
-        return {"added": added, "removed": sum(isinstance(change, Remove) for change in go)}
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as `bridge plan --json` prints it."""
-        steps = [
-            {
-                "kind": step.change.kind,
-                "object": step.change.object,
-                "change": step.change.describe(),
-                "why": step.change.why,
-                "held": step.held,
-            }
-            for step in self.steps
-        ]
-        return {"changes": steps, "calls": self.calls, "seats": self.seats, "notes": self.notes}
+    names = {s.directory_name for s in settings.sources if s.targets is None or target.name in s.targets}
+    before = set(await store.store.call("SMEMBERS", store.key("followed")))
+    return names | (before - {source.directory_name for source in settings.sources})
 
 
-def followed(settings: Settings, target: TargetSettings) -> set[str]:
-    """Return the configured names of the directories a target follows."""
-    told = settings.sources
-    return {s.directory_name for s in told if s.targets is None or target.name in s.targets}
-
-
-async def make_plan(settings: Settings, target: TargetSettings, store: TargetStore, client: Target) -> Plan:
-    """Work out what would be done now for all that is due, waits, or was only planned.
+async def make_plan(
+    settings: Settings, target: TargetSettings, store: TargetStore, client: Target, now: int
+) -> Plan:
+    """Work out what would be done now (unix ms) for all that is due, waits, or was only planned.
 
     It reads the target where something is not known, and writes nothing anywhere. Raises TargetError.
     """
-    names = followed(settings, target)
+    draft = Draft(target, store, client, now, await followed(settings, target, store), await store.teams())
     objects = await _objects(store)
-    emails = sorted(name[2:] for name in objects if name.startswith(MEMBER))
-    persons = await MirrorStore(store.store).people(emails, names)
-    teams = await store.teams()
-    bindings = await _bindings(store, client, persons)
-    plans = [plan_member(want(person, target), bindings[person.email], target, teams) for person in persons]
-    titles = {name[2:] for name in objects if name.startswith(TEAM)} & set(teams)
-    plan = Plan()
-    steps = await _people_steps(target, store, client, plans)
-    steps += await _team_steps(target, store, client, plans, teams)
-    steps += await _title_steps(client, plans, teams, titles)
-    plan.steps = sorted(steps, key=lambda step: step.change.sort_key)
-    plan.notes = [f"{p.wanted.email}: {p.impossible}" for p in plans if p.impossible]
-    plan.notes += [f"{p.wanted.email}: pending invite: revoke it in GitBook" for p in plans if p.pending]
-    failed = sorted(await store.store.call("SMEMBERS", store.key("no_sso")))
-    plan.notes += [
-        f"{email}: no SSO user: GitBook says they belong to another organisation" for email in failed
-    ]
-    plan.notes += [f"{title}: {problem}" for title in teams if (problem := title_problem(title))]
-    return plan
+    draft.titles = {name[2:] for name in objects if name.startswith(TEAM)} & draft.teams.keys()
+    emails = {name[2:] for name in objects if name.startswith(MEMBER)}
+    steps = await draft.rename(emails)
+    await draft.add_people(emails)
+    await draft.adopt()
+    steps += await draft.people_steps()
+    steps += await draft.team_steps()
+    steps += await draft.deletions()
+    return Plan(sorted(steps, key=lambda step: step.change.sort_key), await _notes(draft))
 
 
 async def _objects(store: TargetStore) -> set[str]:
     planned, work = await store.store.calls(
         [("SMEMBERS", store.key("planned")), ("ZRANGE", store.key("work"), 0, -1)]
     )
-    return {*planned, *work, *(held.object for held in (await store.parked()).values())}
+    parked = (await store.parked()).values()
+    return {*planned, *work, *(h.object for h in parked), *(MEMBER + e for h in parked for e in h.emails)}
 
 
-async def _bindings(store: TargetStore, client: Target, persons: list[Person]) -> dict[str, MemberBinding]:
-    """Return what is known of people, reading those that are not known yet."""
-    emails = [person.email for person in persons]
-    known = await store.members(emails)
-    missing = [email for email in emails if email not in known]
-    found, _ = await find_members(client, missing) if missing else ({}, 1)
-    for email, remote in found.items():
-        known[email] = MemberBinding(State.ABSENT)
-        if remote:
-            known[email] = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
-    return known
-
-
-async def _people_steps(
-    target: TargetSettings, store: TargetStore, client: Target, plans: list[MemberPlan]
-) -> list[Step]:
-    changes = sorted((c for plan in plans for c in plan.changes), key=lambda change: change.sort_key)
-    guarded = [c for c in changes if isinstance(c, Remove) or _takes_admin(c)]
-    steps = [Step(c) for c in changes if c not in guarded and not isinstance(c, Invite)]
-    steps += await _invite_steps(target, store, [c for c in changes if isinstance(c, Invite)])
-    if not guarded:
-        return steps
-    owner = await client.owner()
-    admins = {member.id for member in (await client.members(role="admin")).items}
-    parked = await store.parked()
-    start = await store.store.call("ZRANGE", store.key("sizes"), 0, 0)
-    window, size = await _counted(target, store, "guard"), int(start[0].partition(":")[2]) if start else 0
-    for change in guarded:
-        ident: str = change.id
-        fresh = Fresh(ident == owner, ident in admins, admins == {ident})
-        hold = never(fresh)
-        if isinstance(change, Remove):
-            waits = parked.get(parked_id("remove", change.object))
-            hold = Hold(waits.reason) if waits else hold or needs_person(target.guard, change, fresh)
-            hold = hold or over_limit(target.guard, window, size)
-            window += hold is None
-        if hold is None:
-            admins.discard(ident)
-        steps.append(Step(change, hold.reason if hold else None))
-    return steps
-
-
-def _takes_admin(change: Change) -> TypeGuard[SetRole]:
-    return isinstance(change, SetRole) and change.was == "admin"
-
-
-async def _invite_steps(target: TargetSettings, store: TargetStore, invites: list[Invite]) -> list[Step]:
-    parked, invited = await store.parked(), await _counted(target, store, "invited")
-    steps = []
-    for invite in invites:
-        waits = parked.get(parked_id("invite", invite.object))
-        hold = Hold(waits.reason) if waits else over_invites(target.guard, invited)
-        invited += hold is None
-        steps.append(Step(invite, hold.reason if hold else None))
-    return steps
-
-
-async def _counted(target: TargetSettings, store: TargetStore, what: str) -> int:
-    """Return how many the guard has counted; the worker lets go of those before its window."""
-    newest = await store.store.call("ZREVRANGE", store.key(what), 0, 0, "WITHSCORES")
-    if not newest:
-        return 0
-    start = float(newest[1]) - target.guard.window * 1000
-    return int(await store.store.call("ZCOUNT", store.key(what), start, "+inf"))
-
-
-async def _team_steps(
-    target: TargetSettings,
-    store: TargetStore,
-    client: Target,
-    plans: list[MemberPlan],
-    teams: dict[str, TeamBinding],
-) -> list[Step]:
-    join, leave = _moves(plans, teams)
-    unbound = [title for title in join if not teams.get(title, TeamBinding()).id]
-    there = await find_teams(client, unbound) if unbound else {}
-    steps: list[Step] = []
-    for title in sorted({*join, *leave}):
-        ident, add = teams.get(title, TeamBinding()).id, sorted(join[title])
-        if ident is None and title in there:
-            ident = there[title].id
-            add, leave[title] = await _adopted(client, plans, title, ident, add)
-        if ident:
-            steps += await _update_steps(target, store, UpdateTeamMembers(
-                title, "the group's members", ident, tuple(add), tuple(sorted(leave[title])),
-            ))  # fmt: skip
-        elif not title_problem(title):
-            steps.append(Step(CreateTeam(title, "its group has members", tuple(add))))
-    return steps
-
-
-def _moves(
-    plans: list[MemberPlan], teams: dict[str, TeamBinding]
-) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return by title who joins and who leaves."""
-    join: dict[str, list[str]] = defaultdict(list)
-    leave: dict[str, list[str]] = defaultdict(list)
-    by_id = {team.id: title for title, team in teams.items() if team.id}
-    for plan in plans:
-        for title in plan.join:
-            join[title].append(plan.wanted.email)
-        for left in plan.leave:
-            leave[by_id[left]].append(plan.wanted.email)
-    return join, leave
-
-
-async def _adopted(
-    client: Target, plans: list[MemberPlan], title: str, ident: str, join: list[str]
-) -> tuple[list[str], list[str]]:
-    """Return who gets into a team that is there already, and who out of it: nobody the group never named."""
-    inside = {member.email async for member in walk(lambda page: client.team_members(ident, page))}
-    out = [
-        plan.wanted.email
-        for plan in plans
-        if plan.wanted.email in inside
-        and plan.wanted.member
-        and title in plan.wanted.named_titles - plan.wanted.titles
+async def _notes(draft: "Draft") -> list[str]:
+    plans = [draft.plans[email] for email in sorted(draft.plans)]
+    notes = [f"{p.wanted.email}: {p.impossible}" for p in plans if p.impossible]
+    notes += [f"{p.wanted.email}: pending invite: revoke it in GitBook" for p in plans if p.pending]
+    failed = sorted(await draft.store.store.call("SMEMBERS", draft.store.key("no_sso")))
+    notes += [f"{email}: no SSO user: GitBook says they belong to another organisation" for email in failed]
+    notes += [f"{title}: {problem}" for title in draft.teams if (problem := title_problem(title))]
+    twins = (await draft.store.all_makings()).items()
+    return notes + [
+        f"team {title} is there twice; the one the bridge does not use {making.left}: merge them by hand"
+        for title, making in sorted(twins)
+        if making.left
     ]
-    return [email for email in join if email not in inside], out
 
 
-async def _update_steps(target: TargetSettings, store: TargetStore, change: UpdateTeamMembers) -> list[Step]:
-    """Return the change; those who may not leave by themselves stand apart."""
-    if not change.remove:
-        return [Step(change)] if change.add else []
-    lost = await _counted(target, store, f"losses:{change.id}")
-    size = lost + int(await store.store.call("SCARD", store.roster_key(change.id)))
-    waits = (await store.parked()).get(parked_id("team", change.id))
-    hold = Hold(waits.reason) if waits else over_team_limit(target.guard, len(change.remove), lost, size)
-    if hold is None:
-        return [Step(change)]
-    stay = Step(replace(change, add=()), hold.reason)
-    return [*([Step(replace(change, remove=()))] if change.add else []), stay]
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making: what the worker would know at each of its steps.
+
+    `titles`: of the teams to look at; `rosters`: who is in teams that would be adopted (e-mails);
+    `coming`: who would be invited; `gone`: who would be removed; `left`: who would leave a team, by its id;
+    `removed`: how many removals would be counted.
+    """
+
+    target: TargetSettings
+    store: TargetStore
+    client: Target
+    now: int
+    names: set[str]
+    teams: dict[str, TeamBinding]
+    titles: set[str] = field(default_factory=set)
+    persons: dict[str, Person] = field(default_factory=dict)
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    bindings: dict[str, MemberBinding] = field(default_factory=dict)
+    plans: dict[str, MemberPlan] = field(default_factory=dict)
+    rosters: dict[str, set[str]] = field(default_factory=dict)
+    coming: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    removed: int = 0
+
+    @property
+    def start(self) -> int:
+        """Return when the guard's window began."""
+        return counts.window_start(self.target.guard, self.now)
+
+    # people
+
+    async def rename(self, emails: set[str]) -> list[Step]:
+        """Return the renames; where the title is taken the people move instead: they are added."""
+        pending = sorted(t for t in self.titles if is_renamed(self.teams[t], t) and not title_problem(t))
+        there = await find_teams(self.client, pending) if pending else {}
+        steps: list[Step] = []
+        for title in pending:
+            steps += await self._rename(title, there, emails, ())
+        return steps
+
+    async def _rename(
+        self, title: str, there: dict[str, RemoteTeam], emails: set[str], asking: tuple[str, ...]
+    ) -> list[Step]:
+        team, other, steps = self.teams[title], there.get(title), list[Step]()
+        if not is_renamed(team, title):
+            return []
+        if other and other.id != team.id:
+            holder = bound_to(self.teams, other.id)
+            if holder and holder not in (*asking, title) and is_renamed(self.teams[holder], holder):
+                steps = await self._rename(holder, there, emails, (*asking, title))
+                holder = bound_to(self.teams, other.id)
+            if not is_renamed(self.teams[title], title):
+                return steps
+            if not holder or (self.teams[holder].title or "").strip() == title:
+                old = use_other(self.teams, title)
+                self.titles.add(old)
+                keys = [self.store.roster_key(ident) for ident in moving(self.teams, old, title)]
+                emails |= await self.store.store.call("SUNION", *keys)
+                return steps
+        self.teams[title] = replace(team, title=title)
+        return [*steps, Step(RenameTeam(title, "its group was renamed", team.id or "", team.title or ""))]
+
+    async def add_people(self, emails: Iterable[str]) -> None:
+        """Plan for more people, with what is known of them, or is read because it must be."""
+        for person in await MirrorStore(self.store.store).people(sorted(emails), self.names):
+            self.persons[person.email] = person
+            self.wanted[person.email] = want(person, self.target)
+        await self._read([email for email in emails if email in self.persons])
+        self.plan()
+
+    async def _read(self, emails: Collection[str]) -> None:
+        known = await self.store.members(emails)
+        doubts = await self.store.unknown([MEMBER + email for email in emails])
+        unread = [e for e in emails if must_read(self.wanted[e], known.get(e), MEMBER + e in doubts)]
+        found, _ = await find_members(self.client, unread) if unread else ({}, 1)
+        inviting = await self.store.inviting(unread)
+        for email, remote in found.items():
+            ident = known[email].id if email in known else None
+            there = remote or (await self._by_id(ident) if ident else None)
+            known[email] = bound(known.get(email), there, inviting.get(email))
+        former = former_addresses(self.persons[email] for email in emails)
+        self.bindings |= await self.store.members({address for _, address in former} - self.bindings.keys())
+        absent = MemberBinding(State.ABSENT)
+        self.bindings |= {email: known.get(email, absent) for email in emails}
+
+    async def _by_id(self, ident: str) -> RemoteMember | None:
+        try:
+            return await self.client.member(ident)
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def plan(self) -> None:
+        """Plan everyone anew."""
+        before = before_moving(former_addresses(self.persons.values()), self.wanted, self.bindings)
+        self.plans = {
+            email: plan_member(wanted, self.bindings[email], self.target, self.teams, before.get(email))
+            for email, wanted in sorted(self.wanted.items())
+        }
+
+    async def adopt(self) -> None:
+        """Bind the teams that are there already; who is in them is planned for, too."""
+        joined = {title for plan in self.plans.values() for title in plan.join}
+        unbound = {title for title in joined if not self._team(title).id and not title_problem(title)}
+        there = await find_teams(self.client, unbound) if unbound else {}
+        bound_ids = {team.id for team in self.teams.values() if team.id}
+        for title, remote in sorted(there.items()):
+            if remote.id not in bound_ids:
+                await self._adopt(title, remote)
+        self.plan()
+
+    def _team(self, title: str) -> TeamBinding:
+        return self.teams.get(title, TeamBinding())
+
+    async def _adopt(self, title: str, remote: RemoteTeam) -> None:
+        self.teams[title] = replace(self._team(title), id=remote.id, title=remote.title)
+        listed = {
+            member.email async for member in walk(lambda page: self.client.team_members(remote.id, page))
+        }
+        known = await self.store.members({email for email in listed if email})
+        await self.add_people(known.keys() - self.persons.keys())
+        inside = {email for email in listed if email in self.bindings}
+        self.rosters[remote.id] = inside
+        for email in inside:
+            how = GIVEN if title in self.plans[email].join else FOUND
+            binding = self.bindings[email]
+            self.bindings[email] = replace(binding, teams={remote.id: how, **binding.teams})
+
+    async def people_steps(self) -> list[Step]:
+        """Return what becomes of people, in the worker's order: removals, lower roles, invites, the rest."""
+        plans = [self.plans[email] for email in sorted(self.plans)]
+        leaving = [plan for plan in plans if plan.removal or plan.pending]
+        changes = sorted((c for plan in plans for c in plan.changes), key=lambda change: change.sort_key)
+        lower = [c for c in changes if isinstance(c, SetRole) and c.lowers]
+        invites = [c for c in changes if isinstance(c, Invite)]
+        steps = await self._removals(leaving)
+        steps += await self._lowerings(lower)
+        steps += await self._invites(invites)
+        rest = (c for c in changes if not isinstance(c, Remove | Invite) and c not in lower)
+        return steps + [Step(change) for change in rest]
+
+    async def _stakes(self) -> Stakes:
+        owner = await self.client.owner()
+        admins = {member.id for member in (await self.client.members(role="admin")).items}
+        return Stakes(owner, frozenset(admins - {self.bindings[email].id or "" for email in self.gone}))
+
+    async def _removals(self, leaving: list[MemberPlan]) -> list[Step]:
+        if not leaving:
+            return []
+        idents = [removal_id(plan.wanted.email) for plan in leaving]
+        record = await counts.record_of(self.store, idents, self.now)
+        stakes, window = await self._stakes(), await counts.removals(self.store, self.start)
+        steps: list[Step] = []
+        for plan, verdict in zip(
+            leaving, judge_removals(self.target.guard, leaving, record, stakes, window), strict=True
+        ):
+            if plan.removal:
+                steps += _step(plan.removal, verdict)
+            if plan.removal and verdict.goes:
+                self.gone.add(plan.wanted.email)
+                self.removed += verdict.decision is None
+        return steps
+
+    async def _lowerings(self, lower: list[SetRole]) -> list[Step]:
+        needed = any(change.was == "admin" for change in lower)
+        stakes = await self._stakes() if needed else Stakes()
+        verdicts = judge_lowering(lower, stakes)
+        return [step for each in zip(lower, verdicts, strict=True) for step in _step(*each)]
+
+    async def _invites(self, invites: list[Invite]) -> list[Step]:
+        idents = [invite_id(invite.object) for invite in invites]
+        record = await counts.record_of(self.store, idents, self.now)
+        invited = await counts.count(self.store, counts.INVITES, self.start)
+        tokens = {email: wanted.token for email, wanted in self.wanted.items()}
+        steps: list[Step] = []
+        verdicts = judge_invites(self.target.guard, invites, tokens, record, invited)
+        for invite, verdict in zip(invites, verdicts, strict=True):
+            steps += _step(invite, verdict)
+            self.coming |= {invite.object} if verdict.goes else set()
+        return steps
+
+    # teams
+
+    async def team_steps(self) -> list[Step]:
+        """Return who gets into which team and who out of it."""
+        join: dict[str, list[str]] = defaultdict(list)
+        leave: dict[str, list[str]] = defaultdict(list)
+        by_id = {team.id: title for title, team in self.teams.items() if team.id}
+        for email, plan in self.plans.items():
+            if plan.binding.state is not State.KNOWN and email not in self.coming:
+                continue
+            for title in plan.join:
+                join[title].append(email)
+            for ident in plan.leave & by_id.keys():
+                leave[by_id[ident]].append(email)
+        steps: list[Step] = []
+        for title in sorted({*join, *leave}):
+            team = self._team(title).id
+            if team:
+                steps += await self._update(title, team, sorted(join[title]), sorted(leave[title]))
+            elif join[title] and not title_problem(title):
+                steps.append(Step(CreateTeam(title, "its group has members", tuple(sorted(join[title])))))
+        return steps
+
+    async def _update(self, title: str, team: str, join: list[str], leave: list[str]) -> list[Step]:
+        """Return the change; those who may not leave by themselves stand apart."""
+        add = tuple(email for email in join if self.plans[email].binding.teams.get(team) != GIVEN)
+        change = UpdateTeamMembers(title, "the group's members", team, add)
+        if not leave:
+            return [Step(change)] if add else []
+        ident = team_id(team)
+        idents = [ident, *(leaving_id(ident, email) for email in leave)]
+        record = await counts.record_of(self.store, idents, self.now)
+        judged = judge_team(self.target.guard, team, leave, record, await self._losses(team))
+        self.left[team] = {*judged.free, *judged.approved}
+        change = replace(change, remove=tuple(sorted(self.left[team])))
+        steps = [Step(change)] if change.add or change.remove else []
+        held = tuple(sorted(judged.held & set(leave)))
+        if judged.hold and held:
+            steps.append(Step(replace(change, add=(), remove=held), judged.hold.reason))
+        return steps
+
+    async def _losses(self, team: str) -> Window:
+        found = await counts.losses(self.store, team, self.start)
+        if team in self.rosters:
+            return Window(found.window.counted, len(self.rosters[team]))
+        removed = sum(team in self.bindings[email].teams for email in self.gone)
+        return replace(found.window, size=found.window.size - (removed if found.fresh else 0))
+
+    async def deletions(self) -> list[Step]:
+        """Return the teams that go once they are empty."""
+        window = await counts.removals(self.store, self.start)
+        steps: list[Step] = []
+        for title, team in sorted(self.teams.items()):
+            if team.groups or not (team.id and team.made):
+                continue
+            out = self.left[team.id] | {e for e in self.gone if team.id in self.bindings[e].teams}
+            if not out and title not in self.titles:
+                continue
+            remote = await self.client.team(team.id)
+            if remote.members > len(out) or remote.spaces:
+                continue
+            record = await counts.record_of(self.store, [deletion_id(title)], self.now)
+            here = replace(window, counted=window.counted + self.removed)
+            verdict = judge_deletion(self.target.guard, title, record, here)
+            steps += _step(DeleteTeam(title, "no group maps to it any more", team.id), verdict)
+            self.removed += verdict.goes and verdict.decision is None
+        return steps
 
 
-async def _title_steps(
-    client: Target, plans: list[MemberPlan], teams: dict[str, TeamBinding], titles: set[str]
-) -> list[Step]:
-    """Return renames, and the teams that go once they are empty."""
-    changes: list[Change] = []
-    for title in sorted(titles):
-        team = teams[title]
-        if team.id and team.groups and (team.title or "").strip() != title and not title_problem(title):
-            changes.append(RenameTeam(title, "its group was renamed", team.id, team.title or ""))
-        elif team.id and team.made and not team.groups:
-            remote = await client.team(team.id)
-            leaving = sum(team.id in plan.leave for plan in plans)
-            if remote.members <= leaving and not remote.spaces:
-                changes.append(DeleteTeam(title, "no group maps to it any more", team.id))
-    return [Step(change) for change in changes]
+def _step(change: Change, verdict: Verdict) -> list[Step]:
+    """Return the change as it is shown; not one that a person wants not to happen."""
+    if verdict.excepted:
+        return []
+    return [Step(change, verdict.hold.reason if verdict.hold else None)]

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
+from bridge.plan.members import State, team_changes
 from bridge.plan.people import GroupView
-from bridge.plan.teams import TeamBinding, title_problem
+from bridge.plan.teams import TeamBinding, bound_to, title_problem
 from bridge.store.mirror import Command, split_ref
 from bridge.targets.base import RemoteTeam, TargetError
-from workers.look import bound_to, look_for_teams, read_roster
+from workers.look import look_for_teams, read_roster
 from workers.people import People
 from workers.run import Run, member_object, team_object
-
-_CLOCK_SLACK = 5_000  # ms a target's clock may be off when telling whose team a new one is
+from workers.twins import making_of, over
 
 
 def team_problem(teams: dict[str, TeamBinding], title: str) -> str | None:
@@ -49,19 +48,17 @@ async def adopt_team(
         await run.back_off(_waiting_for(people, [title]), f"the team {title} is to become {other} first")
         return
     team = teams.get(title, TeamBinding())
-    ours = bool(team.creating) and _created_ms(remote) >= team.creating - _CLOCK_SLACK
-    teams[title] = replace(team, id=remote.id, title=remote.title, made=ours, creating=0)
+    making = await making_of(run, title)
+    ours = making is not None and making.made(remote)
     wanted = {email for email, plan in people.plans.items() if title in plan.join}
     roster = await read_roster(run, remote.id, None if ours else wanted)
-    await run.commit([run.store.put_team(title, teams[title]), *roster])
-    await refresh_bindings(run, people)
-
-
-def _created_ms(remote: RemoteTeam) -> float:
-    try:
-        return datetime.fromisoformat(remote.created_at).timestamp() * 1000
-    except ValueError:
-        return 0.0
+    if roster is None:  # gone since it was listed, or not there everywhere yet: never made twice for that
+        await run.back_off(_waiting_for(people, [title]), f"the team {title} is listed and cannot be read")
+        return
+    teams[title] = replace(team, id=remote.id, title=remote.title, made=ours)
+    ended = over(run, title, making) if ours else []
+    await run.commit([run.store.put_team(title, teams[title]), *roster, *ended])
+    await refresh_bindings(run, people, teams)
 
 
 async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title: str, count: str) -> None:
@@ -69,16 +66,23 @@ async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title
     team = teams.get(title)
     if team and team.id:
         wanted = {email for email, plan in people.plans.items() if title in plan.join}
-        await run.commit(await read_roster(run, team.id, wanted))
-        await refresh_bindings(run, people)
+        roster = await read_roster(run, team.id, wanted)
+        if roster is None:
+            await forget_team(run, people, teams, title)
+        else:
+            await run.commit(roster)
+            await refresh_bindings(run, people, teams)
     await run.commit([run.store.trust(team_object(title), count)])
 
 
-async def refresh_bindings(run: Run, people: People) -> None:
+async def refresh_bindings(run: Run, people: People, teams: dict[str, TeamBinding]) -> None:
     """Take over what a roster showed into this step's plans."""
-    bindings = await run.store.members(people.plans)
-    for email, binding in bindings.items():
-        people.plans[email] = replace(people.plans[email], binding=binding)
+    for email, binding in (await run.store.members(people.plans)).items():
+        plan = replace(people.plans[email], binding=binding)
+        if plan.wanted.member and not plan.wanted.excluded and binding.state is State.KNOWN:
+            join, leave = team_changes(plan.wanted, binding, teams)
+            plan = replace(plan, join=join, leave=leave)
+        people.plans[email] = plan
 
 
 async def forget_team(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
@@ -94,4 +98,4 @@ async def forget_team(run: Run, people: People, teams: dict[str, TeamBinding], t
         commands.append(run.store.put_member(email, replace(binding, teams=left)))
     commands += run.store.mark([member_object(email) for email in emails], run.now)
     await run.commit(commands)
-    await refresh_bindings(run, people)
+    await refresh_bindings(run, people, teams)

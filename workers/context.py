@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bridge.settings import Settings, TargetSettings
+from bridge.directories.base import Directory
+from bridge.directories.okta import okta_of
+from bridge.settings import Settings, SourceSettings, TargetSettings
 from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
 from bridge.store.redis import Store
@@ -38,6 +40,7 @@ class Worker:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     clients: dict[str, GitBook] = field(default_factory=dict)
+    readers: dict[str, Directory] = field(default_factory=dict)
     calling: set[tuple[str, str]] = field(default_factory=set)
     list_pages: dict[str, int] = field(default_factory=dict)
     greeted: set[str] = field(default_factory=set)
@@ -71,8 +74,21 @@ class Worker:
             self.clients[ident] = client
         return self.clients[ident]
 
+    def reader(self, source: SourceSettings) -> Directory:
+        """Return the API behind a source, made once for each process: it remembers its limits."""
+        if source.name not in self.readers:
+            self.readers[source.name] = client = okta_of(source)
+            client.clock = lambda: self.clock() / 1000
+            client.after_call = lambda call: self.log.info(
+                "directory.call", source=source.name, path=call.path, status=call.status,
+                milliseconds=round(call.seconds * 1000),
+            )  # fmt: skip
+        return self.readers[source.name]
+
     async def close(self) -> None:
         """Close the clients and the store."""
         for client in self.clients.values():
             await client.close()
+        for reader in self.readers.values():
+            await reader.close()
         await self.store.close()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import orjson
 
+from bridge.plan.teams import is_renamed
+from bridge.planning import followed
 from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
 from bridge.store.lease import Lease, acquire
@@ -22,9 +24,10 @@ from workers.bound import bind_teams
 from workers.context import Worker
 from workers.fold import QUIET_MS
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
-from workers.run import Run, TargetDownError
+from workers.run import INTENT_MS, Run, TargetDownError
 from workers.teams import apply_teams
 from workers.titles import index_groups
+from workers.twins import watch_twins
 
 SLICE_SECONDS = 20.0
 AT_ONCE = 3000  # objects in one step
@@ -62,7 +65,7 @@ async def _asleep(worker: Worker, store: TargetStore) -> bool:
 
 
 async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, lease: Lease) -> None:
-    names = await _followed(worker, store, target)
+    names = await followed(worker.settings, target, store)
     run = Run(worker, target, store, worker.client(target), lease, names, await store.state())
     await _probe(run)
     await _replan_when_config_changed(run)
@@ -72,6 +75,7 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
         await _recover(run)
         await hold.sample_size(run)
         await watch_pending(run)
+        await watch_twins(run)
         worked = await _step(run)
         await _note_state(run)
         if not worked and await lease.release("release_work", store.key("work"), run.now):
@@ -79,18 +83,6 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
         if not worked:
             await asyncio.sleep(_NAP)
     await run.commit([("RING", "converge", store.id, run.now)])
-
-
-async def _followed(worker: Worker, store: TargetStore, target: TargetSettings) -> set[str]:
-    """Return the names of the directories whose people count for a target.
-
-    One that no source of the config speaks for any more still counts: its people stay until it is
-    forgotten on purpose.
-    """
-    sources = worker.settings.sources
-    names = {s.directory_name for s in sources if s.targets is None or target.name in s.targets}
-    before = set(await worker.store.call("SMEMBERS", store.key("followed")))
-    return names | (before - {source.directory_name for source in sources})
 
 
 # the target's health
@@ -147,7 +139,7 @@ async def _recover(run: Run) -> None:
     """
     run.held_back = {}
     commands: list[Command] = []
-    patience = int(run.target.timeout * 1000) + 1000
+    patience = int(run.target.timeout * 1000) + INTENT_MS + 1000
     for name, intent in (await run.store.intents()).items():
         here = intent.worker == run.worker.name
         if here and (run.store.id, name) in run.worker.calling:
@@ -289,7 +281,7 @@ async def _record_plan(run: Run, people: People, teams: Sequence[Work]) -> None:
         commands.append(("SREM" if plan.empty else "SADD", key, MEMBER + email))
     for work in teams:
         team = bindings.get(work.object[2:])
-        renamed = team and team.id and team.groups and (team.title or "").strip() != work.object[2:]
+        renamed = team and is_renamed(team, work.object[2:])
         unneeded = team and team.id and team.made and not team.groups
         commands.append(("SADD" if renamed or unneeded else "SREM", key, work.object))
     await run.commit(commands)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
-from bridge.plan.teams import TeamBinding
+from bridge.plan.reading import bound
 from bridge.store.mirror import Command
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, UnavailableError
 from bridge.targets.lists import find_members, find_teams, walk
@@ -58,7 +58,7 @@ async def read_members(
     commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
     after = {}
     for email, remote in found.items():
-        after[email] = _bound(before.get(email), remote, inviting.get(email))
+        after[email] = bound(before.get(email), remote, inviting.get(email))
         commands.append(run.store.put_member(email, after[email]))
         if email in before and before[email].teams and not after[email].teams:
             commands += leave_teams(run, email, before[email], teams)
@@ -72,36 +72,20 @@ async def read_members(
     return after
 
 
-def _bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None) -> MemberBinding:
-    """Return what is known after a reading.
-
-    Someone found whom the bridge did not invite keeps the role they have until a rule names it.
-    `inviting`: an invite of theirs had no clear end; whether they were to keep a role.
-    """
-    if remote is None:
-        waits = before is not None and before.state is State.INVITED
-        return before if waits and before else MemberBinding(State.ABSENT)
-    if before is None and inviting is not None:
-        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, ours=True, kept=inviting)
-    if before is None or before.state is State.ABSENT:
-        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
-    same = before.id in (None, remote.id)
-    teams = before.teams if same else {}
-    return replace(before, state=State.KNOWN, id=remote.id, role=remote.role, sso=remote.sso, teams=teams)
-
-
 async def look_for_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteTeam]:
     """Return the teams that have these titles."""
     return await run.read(find_teams(run.client, titles))
 
 
-async def read_roster(run: Run, ident: str, wanted: Collection[str] | None) -> list[Command]:
-    """Read who is in a team; return the commands that write it down.
+async def read_roster(run: Run, ident: str, wanted: Collection[str] | None) -> list[Command] | None:
+    """Read who is in a team; return the commands that write it down, None when the team is gone.
 
     Only people the directory has named are written down. Whoever is to be in it counts as given;
     everybody (`wanted` is None) where the bridge made it.
     """
     listed = await run.read(_listed(run, ident))
+    if listed is None:
+        return None
     key = run.store.roster_key(ident)
     before = set(await run.worker.store.call("SMEMBERS", key))
     bindings = await run.store.members(listed | before)
@@ -120,11 +104,13 @@ async def read_roster(run: Run, ident: str, wanted: Collection[str] | None) -> l
     return commands
 
 
-async def _listed(run: Run, ident: str) -> set[str]:
+async def _listed(run: Run, ident: str) -> set[str] | None:
+    """Return who is in a team; a 404 is the team's own only where the organisation can be seen."""
     members = walk(lambda page: run.client.team_members(ident, page))
-    return {member.email async for member in members if member.email}
-
-
-def bound_to(teams: dict[str, TeamBinding], ident: str) -> str | None:
-    """Return the title under which a team is bound already."""
-    return next((title for title, team in teams.items() if team.id == ident), None)
+    try:
+        return {member.email async for member in members if member.email}
+    except RefusedError as error:
+        if error.status != 404:
+            raise
+    await run.client.ping()
+    return None

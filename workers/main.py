@@ -16,8 +16,8 @@ from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
 from bridge.logs import configure_logs
-from bridge.settings import Settings, SettingsError, read_settings
-from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store
+from bridge.settings import Settings, SettingsError, TargetSettings, read_settings
+from bridge.store.redis import STORE_ERRORS, Store, close_pool, open_pool, open_store
 from bridge.store.schema import SchemaError, prepare_schema
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import end_with_parent
@@ -25,6 +25,7 @@ from bridge.tasks import end_task
 from workers.context import Worker
 from workers.converge import converge_target
 from workers.fold import fold_directory
+from workers.readback import read_directory, ring_for_reads
 from workers.retention import trim_when_due
 
 JOBS_AT_ONCE = 50
@@ -45,12 +46,18 @@ async def converge(context: dict[str, Any], target: str) -> None:
     await _run_job("converge", converge_target(context["worker"], target))
 
 
+async def readback(context: dict[str, Any], directory: str) -> None:
+    """Read what a directory's events left open (arq job; rung for by the fold and the sweep)."""
+    await _run_job("readback", read_directory(context["worker"], directory))
+
+
 async def sweep(context: dict[str, Any]) -> None:
     """Ring for whatever waits without anyone working on it: a lost bell costs no more than a second.
 
     Now and then it takes away what has been kept long enough, too.
     """
     await _run_job("sweep", sweep_once(context["worker"]))
+    await _run_job("readback", ring_for_reads(context["worker"]))
     await _run_job("trim", trim_when_due(context["worker"]))
 
 
@@ -67,15 +74,12 @@ async def _run_job(name: str, job: Any) -> None:
 async def sweep_once(worker: Worker) -> int:
     """Ring for what waits; how many jobs were rung for."""
     now = worker.clock()
-    ready = [
-        store.id
-        for store in (TargetStore(worker.store, target_id(target)) for target in worker.settings.targets)
-        if await _has_work(worker, store, now)
-    ]
+    ready = [target_id(target) for target in worker.settings.targets if await _has_work(worker, target, now)]
     return int(await worker.store.run("sweep", worker.store.prefix, now, *ready))
 
 
-async def _has_work(worker: Worker, store: TargetStore, now: int) -> bool:
+async def _has_work(worker: Worker, target: TargetSettings, now: int) -> bool:
+    store = TargetStore(worker.store, target_id(target))
     if await store.paused():
         return False
     state = await store.state()
@@ -84,10 +88,9 @@ async def _has_work(worker: Worker, store: TargetStore, now: int) -> bool:
         return state.resumes_at * 1000 <= now
     first = store.id not in worker.greeted  # its configuration may have changed since the last process
     worker.greeted.add(store.id)
-    due, looks = await worker.store.calls([
-        ("ZCOUNT", store.key("work"), "-inf", now), ("ZCOUNT", store.key("pending"), "-inf", now),
-    ])  # fmt: skip
-    return bool(due or looks or first)
+    waits = ["work", "pending", *(["twins"] if target.mode == "apply" else [])]
+    due = await worker.store.calls([("ZCOUNT", store.key(what), "-inf", now) for what in waits])
+    return first or any(due)
 
 
 async def keep_alive(worker: Worker) -> None:
@@ -111,7 +114,7 @@ async def workers_alive(store: Store, now: int) -> int:
 def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
     """Return the arq worker. Limits are so large that arq itself never drops or starves a job."""
     context = {"worker": worker}
-    jobs: tuple[Any, ...] = (fold, converge)
+    jobs: tuple[Any, ...] = (fold, converge, readback)
     options: dict[str, Any] = {"keep_result": 0, "max_tries": 1_000_000}
     return ArqWorker(
         functions=[func(each, name=each.__name__, **options) for each in jobs],
@@ -188,7 +191,7 @@ async def _work_until_it_ends(worker: Worker) -> None:
     with contextlib.suppress(*STORE_ERRORS, asyncio.CancelledError):
         await arq.close()
     with contextlib.suppress(*STORE_ERRORS):
-        await pool.disconnect()
+        await close_pool(pool)
 
 
 async def _drain(arq: ArqWorker) -> None:

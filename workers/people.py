@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.plan.changes import INVITES_AT_ONCE, Invite, MarkSSO, Remove, SetRole
+from bridge.plan.judge import invite_id, removal_id
 from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted, plan_member, want
 from bridge.plan.people import Person
-from bridge.plan.scope import is_address
+from bridge.plan.reading import before_moving, former_addresses, must_read
 from bridge.plan.teams import TeamBinding
 from bridge.settings import Role
+from bridge.store.counts import INVITES, REMOVALS
 from bridge.store.mirror import Command
 from bridge.store.targets import Work
 from bridge.targets.base import Invited, RefusedError, Removal, TargetError
@@ -45,7 +47,7 @@ async def plan_people(run: Run, people: People) -> None:
     unread = [
         email
         for email, wanted in people.wanted.items()
-        if _must_read(wanted, known.get(email), member_object(email) in doubts)
+        if must_read(wanted, known.get(email), member_object(email) in doubts)
     ]
     leaving = {email for email in unread if not people.wanted[email].member}
     known |= await read_members(run, unread, leaving)
@@ -59,30 +61,11 @@ async def plan_people(run: Run, people: People) -> None:
     await run.commit(_noticed(run, people, known))
 
 
-def _must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> bool:
-    """Nobody is invited unless read as absent, nor removed unless read just before."""
-    if wanted.excluded:
-        return False
-    if wanted.member:
-        return is_address(wanted.email) and (binding is None or doubt)
-    return wanted.admitted or (binding is not None and binding.admitted)
-
-
 async def _before(run: Run, people: People) -> dict[str, MemberBinding]:
     """Return for people whose address is new the binding of the one they had."""
-    former = [
-        (email, address)
-        for email, person in people.persons.items()
-        for user in person.users
-        for address in user.former
-        if address != email
-    ]
+    former = former_addresses(people.persons.values())
     bindings = await run.store.members({address for _, address in former})
-    return {
-        email: bindings[address]
-        for email, address in former
-        if address in bindings and set(bindings[address].holders) & set(people.wanted[email].holders)
-    }
+    return before_moving(former, people.wanted, bindings)
 
 
 def _noticed(run: Run, people: People, known: dict[str, MemberBinding]) -> list[Command]:
@@ -154,7 +137,7 @@ async def _remove(run: Run, plan: MemberPlan, removal: Remove, approved: bool) -
             return hold.park_requested(run, plan)
         return _forgotten(run, email, plan.binding, teams)
 
-    intent = [] if approved else hold.counted(run, "guard", email)
+    intent = [] if approved else hold.counted(run, REMOVALS, email)
     try:
         await run.attempt([name], removal.describe(), lambda: run.client.remove(removal.id), gone, intent)
     except RefusedError as error:
@@ -185,7 +168,7 @@ def _forgotten(run: Run, email: str, binding: MemberBinding, teams: dict[str, Te
         ("ZREM", run.store.key("pending"), email),
         ("SREM", run.store.key("no_sso"), email),
     ]
-    commands += run.store.unpark(hold.removal_id(email))
+    commands += run.store.unpark(removal_id(email))
     return commands + leave_teams(run, email, binding, teams)
 
 
@@ -210,7 +193,7 @@ async def _invite(run: Run, batch: list[Invite]) -> list[Invite]:
     names = [member_object(invite.object) for invite in batch]
     asked: list[tuple[str, Role]] = [(invite.object, invite.role) for invite in batch]
     change = batch[0].describe() if len(batch) == 1 else f"invite {len(batch)} people"
-    counting = [command for each in batch for command in hold.counted(run, "invited", each.object)]
+    counting = [command for each in batch for command in hold.counted(run, INVITES, each.object)]
     counting += [("HSET", run.store.key("inviting"), each.object, int(each.kept)) for each in batch]
     try:
         answer = await run.attempt(
@@ -246,7 +229,7 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
             commands.append(("ZADD", run.store.key("pending"), run.now + _LOOK_AGAIN_FIRST, email))
             commands += run.store.doubt([member_object(email)])
         commands += [run.store.put_member(email, binding), ("HDEL", run.store.key("inviting"), email)]
-        commands += run.store.unpark(hold.invite_id(email))
+        commands += run.store.unpark(invite_id(email))
     return commands
 
 
@@ -326,10 +309,14 @@ async def _change(
         await refused(run, name, change.describe(), error)
 
 
-async def refused(run: Run, name: str, change: str, error: RefusedError) -> None:
-    """Decide after a 4xx about one object: look again, blame the token, or give the object up."""
-    if error.status in (404, 409) and name not in run.retried:
-        run.retried.add(name)
+async def refused(run: Run, name: str, change: str, error: RefusedError, asked: str = "") -> None:
+    """Decide after a 4xx about one object: look again, blame the token, or give the object up.
+
+    `asked`: what such changes have in common, where one of them may have been looked at again already.
+    """
+    asked = asked or change
+    if error.status in (404, 409) and (name, asked) not in run.retried:
+        run.retried.add((name, asked))
         run.later[name] = run.now
         return
     if error.status == 403:

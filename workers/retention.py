@@ -14,6 +14,7 @@ from bridge.store.retention import (
 )
 from bridge.store.targets import TargetStore, target_id
 from workers.context import Worker
+from workers.forgetting import forget_old
 
 EVERY_MS = 60_000
 MOST_SLICES = 500  # of one journal at a time
@@ -32,6 +33,7 @@ async def trim(worker: Worker) -> None:
     """Take away what is over; what is left is for the next time."""
     for directory in sorted(await worker.journal.directories()):
         await _trim_journal(worker, directory)
+        await forget_old(worker, directory)
     for target in worker.settings.targets:
         await _trim_target(worker, target, TargetStore(worker.store, target_id(target)))
 

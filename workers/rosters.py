@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.plan.changes import CreateTeam, UpdateTeamMembers
+from bridge.plan.judge import Leaving, leaving_id, team_id
 from bridge.plan.members import GIVEN, MemberPlan, State
 from bridge.plan.teams import TeamBinding
+from bridge.store.counts import losses_of
 from bridge.store.mirror import Command
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
@@ -14,6 +16,7 @@ from workers.bound import forget_team, team_problem
 from workers.look import read_members
 from workers.people import People, refused
 from workers.run import Run, member_object, team_object
+from workers.twins import FIRST_LOOK, asked, making_of
 
 _SURELY = 4  # so many refused, and nobody taken: it is the team, not its people
 
@@ -58,7 +61,7 @@ async def move_members(
     plans = people.plans
     add = tuple(e for e in ready if plans[e].binding.teams.get(team.id) != GIVEN)
     inside = [e for e in move.leave if team.id in plans[e].binding.teams]
-    allowed = await hold.guard_team(run, title, team.id, inside) if inside else hold.Leaving(set(), set())
+    allowed = await hold.guard_team(run, title, team.id, inside) if inside else Leaving()
     remove = tuple(sorted(allowed.free | allowed.approved))
     if add or remove:
         change = UpdateTeamMembers(title, "", team.id, add, remove)
@@ -71,23 +74,26 @@ async def _create(
     """Make a team with its first members; where they are refused, without: each is tried alone then."""
     change = CreateTeam(title, "", tuple(emails))
     name, names = team_object(title), [member_object(email) for email in emails]
-    team = replace(teams.get(title, TeamBinding()), creating=run.now)
+    team, making = teams.get(title, TeamBinding()), await making_of(run, title)
     ids = [people.plans[email].binding.id or "" for email in emails]
 
+    ended = run.store.put_making(title, making, run.now + FIRST_LOOK)
+
     def created(remote: RemoteTeam) -> list[Command]:
-        teams[title] = replace(team, id=remote.id, title=remote.title, made=True, creating=0)
-        return [run.store.put_team(title, teams[title]), *_joined(run, people, remote.id, emails)]
+        teams[title] = replace(team, id=remote.id, title=remote.title, made=True)
+        joined = _joined(run, people, remote.id, emails)
+        return [run.store.put_team(title, teams[title]), *joined, *ended]
 
     try:
         await run.attempt(
             [name, *names], change.describe(), lambda: run.client.create_team(title, ids), created,
-            [run.store.put_team(title, team)],
+            asked(run, title, making, ids), ended,
         )  # fmt: skip
     except RefusedError as error:
         if not emails:
             await refused(run, name, change.describe(), error)
-        elif error.status == 404 and not set(names) <= run.retried:
-            await _read_again(run, emails)
+        elif error.status == 404 and not _asked(title, emails) <= run.retried:
+            await _read_again(run, title, emails)
         else:
             await _create(run, people, teams, title, ())
             if name in run.later or teams.get(title, TeamBinding()).id:
@@ -95,27 +101,35 @@ async def _create(
 
 
 async def _update(
-    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str]
+    run: Run,
+    people: People,
+    teams: dict[str, TeamBinding],
+    change: UpdateTeamMembers,
+    counted: frozenset[str],
 ) -> None:
     """Change a team's members; `counted`: those who leave and count as losses."""
     emails = (*change.add, *change.remove)
     try:
         await _send(run, people, teams, change, counted)
     except RefusedError as error:
-        if error.status == 404 and not {member_object(email) for email in emails} <= run.retried:
+        if error.status == 404 and not _asked(change.object, emails) <= run.retried:
             await _gone(run, people, teams, change)
             return
         culprits = await _halve(run, people, teams, change, counted, error)
         whole = 1 < len(emails) == len(culprits)
         names = [team_object(change.object)] if whole else [member_object(email) for email in culprits]
         for name in names:
-            await refused(run, name, change.describe(), error)
+            await refused(run, name, change.describe(), error, change.object)
         if whole and names[0] in run.later:
             run.later.update(dict.fromkeys(map(member_object, emails), run.later[names[0]]))
 
 
 async def _send(
-    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str]
+    run: Run,
+    people: People,
+    teams: dict[str, TeamBinding],
+    change: UpdateTeamMembers,
+    counted: frozenset[str],
 ) -> None:
     add = [people.plans[email].binding.id or "" for email in change.add]
     remove = [people.plans[email].binding.id or "" for email in change.remove]
@@ -128,16 +142,20 @@ async def _send(
         return commands + (run.store.mark([team_object(change.object)], run.now) if empty else [])
 
     leaving = [email for email in change.remove if email in counted]
-    losses = [command for email in leaving for command in hold.counted(run, f"losses:{change.id}", email)]
+    losses = [command for email in leaving for command in hold.counted(run, losses_of(change.id), email)]
     await run.attempt(
         names, change.describe(), lambda: run.client.update_team(change.id, add, remove), updated, losses
     )
 
 
 async def _halve(
-    run: Run, people: People, teams: dict[str, TeamBinding], change: UpdateTeamMembers, counted: set[str],
+    run: Run,
+    people: People,
+    teams: dict[str, TeamBinding],
+    change: UpdateTeamMembers,
+    counted: frozenset[str],
     error: RefusedError,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Halve a call that is refused until the culprits stand alone; return them.
 
     When the first half has nobody in it who is taken, it is the team, and everybody is returned.
@@ -177,19 +195,23 @@ async def _gone(run: Run, people: People, teams: dict[str, TeamBinding], change:
     except TargetError as error:
         await run.fault(names, error)
     else:
-        await _read_again(run, emails)
+        await _read_again(run, change.object, emails)
+
+
+def _asked(title: str, emails: Iterable[str]) -> set[tuple[str, str]]:
+    return {(member_object(email), title) for email in emails}
 
 
 async def _once_more(run: Run, name: str, names: Sequence[str]) -> None:
     """Plan again at once; a team that vanishes again and again is left alone for longer and longer."""
-    if name in run.retried:
+    if (name, "") in run.retried:
         await run.back_off(names, "the team was not there again")
         return
-    run.retried.add(name)
+    run.retried.add((name, ""))
     run.later.update(dict.fromkeys(names, run.now))
 
 
-async def _read_again(run: Run, emails: Sequence[str]) -> None:
+async def _read_again(run: Run, title: str, emails: Sequence[str]) -> None:
     """Read people again: who is missing is forgotten, and the next plan invites them or leaves them out."""
     names = [member_object(email) for email in emails]
     try:
@@ -197,13 +219,15 @@ async def _read_again(run: Run, emails: Sequence[str]) -> None:
     except TargetError as error:
         await run.fault(names, error)
         return
-    run.retried |= set(names)
+    run.retried |= _asked(title, emails)
     run.later.update(dict.fromkeys(names, run.now))
 
 
 def _joined(run: Run, people: People, ident: str, emails: Iterable[str]) -> list[Command]:
+    """Return what is written when people have got in: what was decided about their leaving is used up."""
     commands: list[Command] = []
     for email in emails:
+        commands.append(("HDEL", run.store.key("decision"), leaving_id(team_id(ident), email)))
         plan = people.plans[email]
         binding = replace(plan.binding, teams={**plan.binding.teams, ident: GIVEN})
         people.plans[email] = replace(plan, binding=binding)

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from bridge.plan.held import Held
 from bridge.plan.members import MemberBinding
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError, Transaction
 from bridge.store.lease import Lease
 from bridge.store.mirror import Command
-from bridge.store.targets import MEMBER, TEAM, Held, Intent, TargetState, TargetStore, Waiting, Work
+from bridge.store.targets import MEMBER, TEAM, Intent, TargetState, TargetStore, Waiting, Work
 from bridge.targets.base import (
     CredentialsRejectedError,
     RateLimitedError,
@@ -27,6 +28,7 @@ from workers.context import Worker
 
 R = TypeVar("R")
 FAILURES_IN_A_ROW = 5  # opens the breaker
+INTENT_MS = 500  # how far behind an attempt its intent may be
 MOST_DELIVERIES = 10  # in one log line
 REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
 REMOVAL = "remove"  # how the change begins whose evidence is kept
@@ -51,8 +53,8 @@ class Run:
     that a call of an earlier worker may still change, and until when; `refused`, `refusing`, `failures`,
     `downs`: see TargetState; `tripped`: which changes were refused so often that this step makes no more
     of them, and why; `known_now`: people whose invite or reading in this step has made them known;
-    `retried`: objects looked at once more after a 404 or 409; `ends`: of its slice, by the monotonic
-    clock; `about`: objects of the call under way.
+    `retried`: objects looked at once more after a 404 or 409, each with what was asked; `ends`: of its
+    slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is written of it.
     """
 
     worker: Worker
@@ -71,13 +73,14 @@ class Run:
     causes: dict[str, str] = field(default_factory=dict)
     waits: dict[str, Waiting] = field(default_factory=dict)
     known_now: dict[str, MemberBinding] = field(default_factory=dict)
-    retried: set[str] = field(default_factory=set)
+    retried: set[tuple[str, str]] = field(default_factory=set)
     limited_until: float = 0.0
     failures: int = 0
     downs: int = 0
     ends: float = math.inf
     last_call: Call | None = None
     about: tuple[str, ...] = ()
+    intent: Intent | None = None
 
     def __post_init__(self) -> None:
         """Let the client ask for the lease before each call, and tell us of each."""
@@ -89,7 +92,11 @@ class Run:
         self.client.after_call = self._called
 
     async def _may_call(self) -> None:
+        """Look before each attempt, and write down when it was: who takes over waits for the last one."""
         await self.check_pause()
+        if self.intent and self.now - self.intent.at >= INTENT_MS:
+            self.intent = replace(self.intent, at=self.now)
+            await self.commit(self.store.intend(self.about, self.intent))
         self.lease.check()
 
     async def check_pause(self) -> None:
@@ -141,10 +148,12 @@ class Run:
         call: Callable[[], Awaitable[R]],
         done: Callable[[R], Iterable[Command]],
         with_intent: Iterable[Command] = (),
+        undone: Iterable[Command] = (),
     ) -> R | None:
         """Make one call that changes the target: write the intent, call, write the end.
 
-        `done` gives what to write when it succeeded. Returns None when it must be done later; what is
+        `done` gives what to write when it succeeded, `undone` is written when it surely changed nothing,
+        `with_intent` before it begins. Returns None when it must be done later; what is
         to be looked at again is in `later` then. Raises RefusedError (the intent has ended),
         TargetDownError or LeaseLostError.
         """
@@ -153,11 +162,11 @@ class Run:
             return None
         intent = Intent(change, self.lease.fence, self.now, self.worker.name)
         await self.commit([*self.store.intend(objects, intent), *with_intent])
-        self.about = tuple(objects)
+        self.about, self.intent = tuple(objects), intent
         try:
             result = await asyncio.shield(self._begin(objects, call))
         except TargetError as error:
-            await self._failed(objects, change, error)
+            await self._failed(objects, change, error, undone)
             return None
         except PausedError:  # between two tries, perhaps
             await self._settle(objects, self.store.doubt(objects))
@@ -166,7 +175,7 @@ class Run:
             await self._leave_in_doubt(objects)
             raise
         finally:
-            self.about = ()
+            self.about, self.intent = (), None
         await self._settle(
             objects, [*done(result), *self._well(objects), *self._records(objects, change, "done")]
         )
@@ -200,9 +209,12 @@ class Run:
         transaction.add_all(self.store.mark(objects, self.now))
         await transaction.run()
 
-    async def _failed(self, objects: Sequence[str], change: str, error: TargetError) -> None:
+    async def _failed(
+        self, objects: Sequence[str], change: str, error: TargetError, undone: Iterable[Command]
+    ) -> None:
         doubts = self.store.doubt(objects) if error.unclear or isinstance(error, RefusedError) else []
-        await self._settle(objects, [*doubts, *self._records(objects, change, error.message)])
+        ends = () if error.unclear else undone
+        await self._settle(objects, [*doubts, *ends, *self._records(objects, change, error.message)])
         if isinstance(error, RefusedError):
             raise error
         await self.fault(objects, error)
@@ -271,7 +283,7 @@ class Run:
         await self.commit([
             *(("HDEL", self.store.key("dead"), name) for name in names),
             *(("ZADD", work, self.later[name], name) for name in names),
-            *(("HINCRBY", self.store.key("workv"), name, 1) for name in names),
+            self.store.new_marks(names),
         ])  # fmt: skip
 
     def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:

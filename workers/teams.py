@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.plan.changes import DeleteTeam, RenameTeam
-from bridge.plan.guard import parked_id
-from bridge.plan.teams import TeamBinding
+from bridge.plan.judge import deletion_id
+from bridge.plan.teams import TeamBinding, bound_to, is_renamed, moving, use_other
 from bridge.store.mirror import Command
 from bridge.store.targets import Work
-from bridge.targets.base import RefusedError, TargetError
+from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
 from workers.bound import adopt_team, bind_teams, forget_team, team_problem
-from workers.look import bound_to, look_for_teams
+from workers.look import look_for_teams
 from workers.people import People, refused
 from workers.rosters import move_members, plan_moves
 from workers.run import Run, member_object, team_object
+from workers.twins import making_of
 
 
 async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
@@ -27,21 +28,27 @@ async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
         await _rename(run, people, teams, title)
     moves = plan_moves(run, people.plans.values(), teams)
     await bind_teams(run, people, teams, [title for title, move in moves.items() if move.join])
+    moves = plan_moves(run, people.plans.values(), teams)
     for title in sorted(moves):
         await move_members(run, people, teams, title, moves[title])
     for title in titles:
         await _delete(run, people, teams, title)
 
 
-async def _rename(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
-    """Give a team the title its group has now, unless another team has it: then that one is used."""
+async def _rename(
+    run: Run, people: People, teams: dict[str, TeamBinding], title: str, asking: tuple[str, ...] = ()
+) -> None:
+    """Give a team the title its group has now, unless another team has it: then that one is used.
+
+    `asking`: titles of teams that wait for this one to give up the title it has.
+    """
     team, name = teams.get(title), team_object(title)
     if team is None or not team.groups:
         return
     if problem := team_problem(teams, title):
         await run.bury(name, f"team {title}", problem, asked=False)
         return
-    if not team.id or (team.title or "").strip() == title:
+    if not team.id or not is_renamed(team, title):
         return
     ident = team.id
     change = RenameTeam(title, "", ident, team.title or "")
@@ -50,8 +57,7 @@ async def _rename(run: Run, people: People, teams: dict[str, TeamBinding], title
     except TargetError as error:
         await run.fault([name], error)
         return
-    if other and other.id != ident:
-        await _use_other(run, teams, title)
+    if other and other.id != ident and not await _is_given_up(run, people, teams, other, (*asking, title)):
         return
 
     def renamed(_: object) -> list[Command]:
@@ -67,13 +73,33 @@ async def _rename(run: Run, people: People, teams: dict[str, TeamBinding], title
             await refused(run, name, change.describe(), error)
 
 
+async def _is_given_up(
+    run: Run, people: People, teams: dict[str, TeamBinding], other: RemoteTeam, asking: tuple[str, ...]
+) -> bool:
+    """Let another team that has a title give it up, if it is to have a new one itself; tell whether it did.
+
+    Else it is used in place of the team that was to have the title, the last of `asking`.
+    """
+    title, holder = asking[-1], bound_to(teams, other.id)
+    if holder and holder not in asking and is_renamed(teams[holder], holder):
+        await _rename(run, people, teams, holder, asking)
+        if team_object(holder) in run.later:
+            run.later[team_object(title)] = run.later[team_object(holder)]
+            return False
+        holder = bound_to(teams, other.id)
+    if not is_renamed(teams[title], title):
+        return False
+    if holder and (teams[holder].title or "").strip() != title:
+        return True
+    await _use_other(run, teams, title)
+    return False
+
+
 async def _use_other(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
     """The new title is taken: the old team keeps its title and loses its groups, the members move."""
-    team = teams[title]
-    old = team.title or ""
-    teams[title] = TeamBinding(groups=team.groups)
-    teams[old] = replace(team, groups=teams.get(old, TeamBinding()).groups)
-    emails = await run.worker.store.call("SMEMBERS", run.store.roster_key(team.id or ""))
+    old = use_other(teams, title)
+    keys = [run.store.roster_key(ident) for ident in moving(teams, old, title)]
+    emails = await run.worker.store.call("SUNION", *keys)
     marks = run.store.mark([team_object(old), *(member_object(email) for email in emails)], run.now)
     await run.commit([run.store.put_team(title, teams[title]), run.store.put_team(old, teams[old]), *marks])
 
@@ -96,7 +122,7 @@ async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title
         counting = await hold.guard_deletion(run, title, change.describe())
         if counting is None:
             return
-        ended = [run.store.put_team(title, None), *run.store.unpark(parked_id("delete", name))]
+        ended = [run.store.put_team(title, None), *run.store.unpark(deletion_id(title))]
         await run.attempt(
             [name], change.describe(), lambda: run.client.delete_team(ident), lambda _: ended, counting
         )
@@ -111,7 +137,7 @@ async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title
 
 async def _find_unneeded(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:
     """A team nobody needs is forgotten; one that an unclear call may have made is looked for first."""
-    if teams[title].creating:
+    if await making_of(run, title):
         try:
             remote = (await look_for_teams(run, [title])).get(title)
             if remote and bound_to(teams, remote.id) is None:

@@ -34,16 +34,19 @@ class Mirror:
 class Touched:
     """What folding changed.
 
-    `users`, `groups`, `memberships`, `lists`: what has to be written. `news_of_users`: users of whom
-    anything changed that a plan may depend on; `news_of_groups`: groups of which that is so for all
-    their members. `unresolved`: how many events named an id that nothing else is known of ("u:…" or
-    "g:…"); `resolved`: ids of which now something is.
+    `users`, `groups`, `memberships`, `lists`: what has to be written. `addressed`: users who have an
+    address they did not have before; `named`: memberships nothing was known of before. `news_of_users`:
+    users of whom anything changed that a plan may depend on; `news_of_groups`: groups of which that is
+    so for all their members. `unresolved`: how many events named an id that nothing else is known of
+    ("u:…" or "g:…"); `resolved`: ids of which now something is.
     """
 
     users: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     memberships: set[Pair] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
+    addressed: set[str] = field(default_factory=set)
+    named: set[Pair] = field(default_factory=set)
     news_of_users: set[str] = field(default_factory=set)
     news_of_groups: set[str] = field(default_factory=set)
     unresolved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -88,6 +91,8 @@ def _fold_user(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: Us
         return
     mirror.users[news.id] = after
     touched.users.add(news.id)
+    if before is None or before.email != after.email or before.former != after.former:
+        touched.addressed.add(news.id)
     if before is None or _shown_user(before) != _shown_user(after):
         touched.news_of_users.add(news.id)
     if after.email and not (before and before.email):
@@ -133,7 +138,10 @@ def _fold_list(mirror: Mirror, touched: Touched, group: str, members: tuple[str,
 
 
 def _put_membership(mirror: Mirror, touched: Touched, pair: Pair, row: Membership) -> None:
-    if mirror.memberships.get(pair) != row:
+    before = mirror.memberships.get(pair)
+    if before != row:
+        if before is None:
+            touched.named.add(pair)
         mirror.memberships[pair] = row
         touched.memberships.add(pair)
         touched.news_of_users.add(pair[1])

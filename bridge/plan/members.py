@@ -203,7 +203,7 @@ def _plan_member(
         changes.append(SetRole(wanted.email, why, binding.id or "", role, binding.role, lowers))
     if target.sso and not binding.sso and _may_mark(binding, target):
         changes.append(MarkSSO(wanted.email, "people of the directory sign in by SSO", binding.id or ""))
-    join, leave = _team_changes(wanted, binding, teams)
+    join, leave = team_changes(wanted, binding, teams)
     return MemberPlan(wanted, binding, tuple(changes), join, leave)
 
 
@@ -211,10 +211,10 @@ def _may_mark(binding: MemberBinding, target: TargetSettings) -> bool:
     return target.sso_existing or (binding.ours and not binding.failed_sso)
 
 
-def _team_changes(
+def team_changes(
     wanted: Wanted, binding: MemberBinding, teams: Mapping[str, TeamBinding]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the titles to join and the ids to leave.
+    """Return the titles to join and the ids to leave, of somebody who is a member. `teams`: by their titles.
 
     Someone leaves a team that the bridge put them in, or that the directory named them for; nobody
     else: strangers in an adopted team stay in it.

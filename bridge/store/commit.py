@@ -7,7 +7,14 @@ from bridge.store.redis import Store
 
 MOST_WORDS = 20_000  # a longer script would keep the receivers waiting
 _LONGEST = 4_000  # words of one command; Lua unpacks some 8,000
-_REPEATABLE = {"HSET": 2, "HDEL": 1, "SADD": 1, "SREM": 1, "ZREM": 1}  # words of an item behind the key
+_REPEATABLE = {  # words before the items, and of an item
+    "HSET": (2, 2),
+    "HDEL": (2, 1),
+    "SADD": (2, 1),
+    "SREM": (2, 1),
+    "ZREM": (2, 1),
+    "ZADD": (3, 2),
+}  # fmt: skip  (a ZADD of many items has one option)
 
 
 class LeaseLostError(Exception):
@@ -51,10 +58,11 @@ class Transaction:
 
 
 def _parts(words: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    size = _REPEATABLE.get(words[0]) if len(words) > _LONGEST else None
-    if size is None:
+    shape = _REPEATABLE.get(words[0]) if len(words) > _LONGEST else None
+    if shape is None:
         yield words
         return
+    head, size = shape
     step = _LONGEST // size * size
-    for start in range(2, len(words), step):
-        yield *words[:2], *words[start : start + step]
+    for start in range(head, len(words), step):
+        yield *words[:head], *words[start : start + step]

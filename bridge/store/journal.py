@@ -9,6 +9,7 @@ from msgspec import Struct
 from redis.exceptions import RedisError, ResponseError
 
 from bridge.directory.events import DirectoryEvent, decode_event
+from bridge.store.commit import Transaction
 from bridge.store.durability import durability
 from bridge.store.redis import STORE_ERRORS, Store
 
@@ -73,9 +74,27 @@ class Journal:
             words += self._words(each)
         answers = await self._store.run("accept", *words)
         if self._replicas and not await self._replicated():
-            return [RedisError(f"fewer than {self._replicas} replicas answered") for _ in submissions]
+            return [RedisError(self._too_few()) for _ in submissions]
         pairs = zip(answers[::2], answers[1::2], strict=True)
         return [new if isinstance(new, Exception) else Receipt(new, repeats) for new, repeats in pairs]
+
+    def append_to(self, transaction: Transaction, entries: Sequence[Entry], now: int) -> None:
+        """Let a transaction append entries too; `now`: unix milliseconds. Delivery keys mean nothing to it.
+
+        What is committed so is stored when `replicated` says so.
+        """
+        if not entries:
+            return
+        for entry in entries:
+            transaction.add("XADD", self.key(entry.directory), "*", "e", entry.payload)
+        transaction.add("HINCRBY", self._store.key("counters"), "accepted", len(entries))
+        for directory in sorted({entry.directory for entry in entries}):
+            transaction.add("SADD", self._store.key("directories"), directory)
+            transaction.add("RING", "fold", directory, now)
+
+    async def replicated(self) -> bool:
+        """Tell whether as many replicas as configured have what was stored by now."""
+        return not self._replicas or await self._replicated()
 
     def _words(self, submission: Submission) -> list[Any]:
         """Return a body as lua/accept.lua reads it."""
@@ -86,19 +105,28 @@ class Journal:
             words += (entry.directory, entry.seen or b"", entry.payload)
         return words
 
+    def _too_few(self) -> str:
+        return f"fewer than {self._replicas} replicas answered"
+
     async def _replicated(self) -> bool:
-        answered: int = await self._store.call("WAIT", self._replicas, 1500)
-        return answered >= self._replicas
+        """Redis waits for the writes of one connection only, so one is made there: all others were before it.
+
+        A repeat writes nothing, and the first attempt may have been another connection's.
+        """
+        mark = ("SET", self._store.key("probe"), "1", "PX", 60_000)
+        _, answered = await self._store.calls([mark, ("WAIT", self._replicas, 1500)])
+        return int(answered) >= self._replicas
 
     async def not_ready(self) -> str | None:
         """Return why an event could not be stored now, None when it could."""
         try:
             await self._store.call("SET", self._store.key("probe"), "1", "PX", 60_000)
+            too_few = None if await self.replicated() else self._too_few()
         except ResponseError as error:
             return f"Redis refuses to store: {error}"
         except STORE_ERRORS as error:
             return f"Redis does not answer: {type(error).__name__}"
-        return None
+        return too_few
 
     async def warnings(self) -> list[str]:
         """Return what Redis may lose of what it is given, as far as it tells."""

@@ -55,7 +55,8 @@ class Lease:
     async def close(self) -> None:
         """Stop renewing, and give it back if it is still ours."""
         await end_task(self._task)
-        if self._good_until:
+        held, self._good_until = self._good_until > 0, 0.0
+        if held:
             transaction = self.transaction()
             transaction.add("DEL", self.key)
             with contextlib.suppress(*STORE_ERRORS):

@@ -1,5 +1,6 @@
 """The mirror: what the journal says the directories hold now. Nothing here ever walks all keys."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
@@ -57,8 +58,17 @@ class MirrorStore:
         with_lists = {event.group.id for event in events if event.group and tells_list(event)}
         lists = await self._lists(directory, with_lists)
         pairs |= {(gid, uid) for gid, told in lists.items() for each in told for uid in each.members}
-        users, groups = await self._objects(directory, user_ids, group_ids)
-        return Mirror(users, groups, await self._memberships(directory, pairs), lists)
+        (users, groups), memberships = await asyncio.gather(
+            self._objects(directory, user_ids, group_ids), self._memberships(directory, pairs)
+        )
+        return Mirror(users, groups, memberships, lists)
+
+    async def part(
+        self, directory: str, users: Collection[str], groups: Collection[str], pairs: Collection[Pair]
+    ) -> Mirror:
+        """Read these users, groups with their lists, and memberships of a directory."""
+        known = await self._objects(directory, users, groups)
+        return Mirror(*known, await self._memberships(directory, pairs), await self._lists(directory, groups))
 
     async def _objects(
         self, directory: str, user_ids: Collection[str], group_ids: Collection[str]
@@ -105,22 +115,30 @@ class MirrorStore:
         }
 
     def writes(self, directory: str, mirror: Mirror, touched: Touched) -> Iterator[Command]:
-        """Return the commands that write what folding changed: few, since each costs Redis its own way."""
-        for key, fields in self._rows_of(directory, mirror, touched).items():
-            yield "HSET", key, *(word for pair in fields.items() for word in pair)
-        for uid in sorted(touched.users):
+        """Return the commands that write what folding changed: few, since each costs Redis its own way.
+
+        What a crash between two of them leaves undone is done by folding the same events again, as long as
+        the rows still lack the news: so all that follows from it is written before them.
+        """
+        if touched.resolved:
+            yield "HDEL", self._store.key("unresolved", directory), *sorted(touched.resolved)
+        for uid in sorted(touched.addressed):
             for email in mirror.users[uid].addresses:
                 yield "SADD", self._store.key("address", email), make_ref(directory, uid)
         named: dict[str, list[str]] = defaultdict(list)  # user -> groups
-        for gid, uid in sorted(touched.memberships):
+        for gid, uid in sorted(touched.named):
             named[uid].append(gid)
         for uid, gids in named.items():
             yield "SADD", self._store.key("memberships", make_ref(directory, uid)), *gids
+        for key, fields in self._rows_of(directory, mirror, touched).items():
+            yield "HSET", key, *(word for pair in fields.items() for word in pair)
+
+    def counts(self, directory: str, touched: Touched) -> Iterator[Command]:
+        """Return the commands that count what folding could not resolve: run once, with the cursor."""
         unresolved = self._store.key("unresolved", directory)
         for ident, count in sorted(touched.unresolved.items()):
-            yield "HINCRBY", unresolved, ident, count
-        for ident in sorted(touched.resolved):
-            yield "HDEL", unresolved, ident
+            if ident not in touched.resolved:
+                yield "HINCRBY", unresolved, ident, count
 
     def _rows_of(self, directory: str, mirror: Mirror, touched: Touched) -> dict[str, dict[str, str | bytes]]:
         """Return hash -> field -> value."""
@@ -156,6 +174,17 @@ class MirrorStore:
             users, _ = await self._objects(directory, uids[start : start + _SLICE], ())
             found |= {address for user in users.values() for address in user.addresses}
         return found
+
+    async def groups_of(self, directory: str, user: str) -> set[str]:
+        """Return the ids of all groups that a user was named in."""
+        key = self._store.key("memberships", make_ref(directory, user))
+        return set(await self._store.call("SMEMBERS", key))
+
+    async def named_in(self, directory: str, group: str, cursor: int) -> tuple[int, set[str]]:
+        """Walk the users named in a group in slices; return the next cursor (0 at the end) and their ids."""
+        key = self._members_key(directory, group)
+        cursor, rows = await self._store.call("HSCAN", key, cursor, "COUNT", _SLICE)
+        return cursor, set(rows)
 
     async def member_ids(self, directory: str, group: str) -> list[str]:
         """Return the ids of all users ever named in a group."""

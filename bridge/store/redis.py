@@ -72,6 +72,7 @@ class Store:
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
+        await close_pool(self._client.connection_pool)
 
 
 @cache
@@ -99,6 +100,14 @@ def open_pool(settings: RedisSettings, timeout: float = 20.0) -> ConnectionPool:
     """Return connections to the same Redis whose answers are bytes, for arq."""
     pool: ConnectionPool = _client(settings, timeout, decode=False).connection_pool
     return pool
+
+
+async def close_pool(pool: ConnectionPool) -> None:
+    """Close its connections, and those to the sentinels it asks."""
+    await pool.disconnect()
+    manager: Any = getattr(pool, "sentinel_manager", None)
+    for sentinel in manager.sentinels if manager else ():
+        await sentinel.aclose()
 
 
 def _client(settings: RedisSettings, timeout: float, decode: bool = True) -> Redis:

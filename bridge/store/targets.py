@@ -1,12 +1,15 @@
 """What is known, waiting and decided of one target, by what it is and not by its name in the config."""
 
 import hashlib
+import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
+from bridge.plan.held import Decision, Held
+from bridge.plan.making import Making
 from bridge.plan.members import MemberBinding, State
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
@@ -26,7 +29,7 @@ def target_id(target: TargetSettings) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An object on the work list. `due`: since when, unix ms; `mark`: how often it was marked."""
+    """An object on the work list. `due`: since when, unix ms; `mark`: of the newest news of it."""
 
     object: str
     due: int
@@ -48,38 +51,6 @@ class TargetState:
     downs: int = 0
     refused: tuple[str, ...] = ()
     refusing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A change that waits for a person, or is given up.
-
-    `since`: unix ms; `token`: of the news it answers (see `plan.members.Wanted`); `final`: not even an
-    approval lets it through.
-    """
-
-    id: str
-    object: str
-    change: str
-    reason: str
-    since: int
-    attempts: int = 0
-    token: str = ""
-    final: bool = False
-    emails: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person decided about a held change. `until`: unix seconds, 0 for no end."""
-
-    approved: bool
-    by: str
-    at: int
-    why: str = ""
-    until: float = 0.0
-    token: str = ""
-    emails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +125,18 @@ class TargetStore:
 
     def mark(self, objects: Iterable[str], now: int) -> list[Command]:
         """Put objects on the work list, due now; what is due earlier stays so."""
-        commands: list[Command] = []
-        for each in objects:
-            commands.append(("ZADD", self.key("work"), "LT", now, each))
-            commands.append(("HINCRBY", self.key("workv"), each, 1))
-        return commands
+        names = list(objects)
+        if not names:
+            return []
+        return [
+            ("ZADD", self.key("work"), "LT", *(word for name in names for word in (now, name))),
+            self.new_marks(names),
+        ]
+
+    def new_marks(self, objects: Iterable[str]) -> Command:
+        """Give objects a mark they never had: whoever works on them sees that there is news."""
+        mark = secrets.randbits(48)  # a number, as an older worker counts on
+        return ("HSET", self.key("workv"), *(word for name in objects for word in (name, mark)))
 
     def clear(self, work: Work) -> Command:
         """Take an object off the list unless it was marked again."""
@@ -222,6 +200,27 @@ class TargetStore:
         if team is None:
             return ("HDEL", self.key("teams"), title)
         return ("HSET", self.key("teams"), title, orjson.dumps(asdict(team)))
+
+    async def makings(self, titles: Collection[str]) -> dict[str, Making]:
+        """Return the calls that were to make teams of these titles and had no clear end."""
+        rows = await self._fields("makings", titles)
+        return {title: _making(orjson.loads(row)) for title, row in rows.items()}
+
+    async def all_makings(self) -> dict[str, Making]:
+        """Return all such calls."""
+        return {title: _making(row) for title, row in (await self._all("makings")).items()}
+
+    async def twins_due(self, now: int, most: int) -> list[str]:
+        """Return the titles of which to look whether a team is there twice."""
+        rows = await self.store.call("ZRANGEBYSCORE", self.key("twins"), "-inf", now, "LIMIT", 0, most)
+        return list(rows)
+
+    def put_making(self, title: str, making: Making | None, look: int) -> list[Command]:
+        """Write which calls have no clear end, and when to look (unix ms); None: all have one."""
+        if making is None:
+            return [("HDEL", self.key("makings"), title), ("ZREM", self.key("twins"), title)]
+        row = orjson.dumps(asdict(making))
+        return [("HSET", self.key("makings"), title, row), ("ZADD", self.key("twins"), look, title)]
 
     async def titles_of_groups(self, refs: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the titles that groups were last mapped to."""
@@ -363,7 +362,12 @@ def _member(row: str) -> MemberBinding:
     return MemberBinding(**read | {"state": State(read["state"]), "holders": tuple(read["holders"])})
 
 
+def _making(row: dict[str, Any]) -> Making:
+    return Making(**row | {"members": tuple(row["members"])})
+
+
 def _team(row: dict[str, Any]) -> TeamBinding:
+    row.pop("creating", None)  # of the first data: a title's makings tell more
     return TeamBinding(**row | {"groups": tuple(row["groups"])})
 
 
@@ -372,4 +376,5 @@ def _held(row: dict[str, Any]) -> Held:
 
 
 def _decision(row: dict[str, Any]) -> Decision:
-    return Decision(**row | {"emails": tuple(row["emails"])})
+    row.pop("emails", None)  # of the first data: one decision named all whom it was about
+    return Decision(**row)

@@ -41,6 +41,15 @@ def test_every_matching_rule_gives_a_title(
     assert titles == titles_of(rules(**told), group(name))
 
 
+def test_an_application_is_no_team_unless_a_rule_names_it() -> None:
+    """`*` means every group of people, not who is assigned to an application of Okta's."""
+    application = GroupView("okta\x1f0oa1", "0oa1", "GitBook")
+    assert titles_of(rules(**{"*": "{group}"}), application) == ()
+    assert titles_of(rules(**{"*": "{group}", "id:0oa1": "Everyone"}), application) == ("Everyone",)
+    assert titles_of(rules(**{"GitBook": "{group}"}), application) == ("GitBook",)
+    assert titles_of(rules(**{"Git*": "{group}"}), application) == ("GitBook",)
+
+
 def test_a_title_that_is_too_long() -> None:
     """It is told as it is, so that it is seen, unless another rule gives one that fits."""
     assert (LONG,) == titles_of(rules(**{"*": "{group}"}), group(LONG))

@@ -198,3 +198,16 @@ async def test_a_lost_lease_is_given_back_already(store: Store, lease: Lease, sc
     await store.call("ZADD", store.key("work"), 1, "x")
     assert await lease.release(script, store.key("work"), 1000)
     assert await store.call("GET", lease.key) == "9 worker-2"
+
+
+async def test_whoever_has_given_it_back_may_call_nothing_any_more(store: Store, lease: Lease) -> None:
+    """A call that nobody waits for may still want another try."""
+    await lease.close()
+    assert lease.lost
+    with pytest.raises(LeaseLostError):
+        lease.check()
+    other = await acquire(store, "fold:acme", "worker-2")
+    assert other
+    await lease.close()
+    assert await store.call("GET", other.key) == other.token
+    await other.close()

@@ -45,6 +45,7 @@ async def tell(
     emails = await kept.addresses(directory, mirror, touched)
     transaction = Transaction(store)
     transaction.add_all(kept.writes(directory, mirror, touched))
+    transaction.add_all(kept.counts(directory, touched))
     assert await transaction.run()
     return mirror, touched, emails
 

@@ -1,6 +1,10 @@
 """How we reach Redis."""
 
 import asyncio
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio.sentinel import SentinelConnectionPool
@@ -8,9 +12,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from bridge.settings import RedisSettings
-from bridge.store.redis import STORE_ERRORS, Store, open_pool, open_store, script
+from bridge.store.redis import STORE_ERRORS, Store, close_pool, open_pool, open_store, script
+from tests.chaos.sentinels import Cluster
 
 SCRIPTS = ("accept", "acquire", "commit", "release_fold", "release_work", "renew", "sweep")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty one."""
+    with tempfile.TemporaryDirectory(prefix="bt-") as name:
+        yield Path(name)
 
 
 def sentinel(url: str) -> tuple[SentinelConnectionPool, list[tuple[str, int]]]:
@@ -64,6 +76,26 @@ async def test_nobody_there(redis_settings: RedisSettings) -> None:
     with pytest.raises(STORE_ERRORS):
         await nowhere.call("PING")
     await nowhere.close()
+
+
+async def test_sentinels_and_their_primary(folder: Path) -> None:
+    """The primary is found through them, and afterwards no connection to any of them stays open."""
+    cluster = Cluster(folder)
+    try:
+        await asyncio.to_thread(cluster.start)
+        store = open_store(RedisSettings(url=cluster.url), timeout=1)
+        pool = open_pool(RedisSettings(url=cluster.url), timeout=1)
+        connection = await pool.get_connection()
+        await pool.release(connection)
+        await store.call("SET", "a", 1)
+        told: list[Any] = [store._client.connection_pool, pool]
+        opened = [each.connection_pool for one in told for each in one.sentinel_manager.sentinels]
+        await store.close()
+        await close_pool(pool)
+        left = [each for one in (*told, *opened) for each in one._available_connections if each.is_connected]
+        assert left == []
+    finally:
+        await asyncio.to_thread(cluster.stop)
 
 
 # -- commands and scripts

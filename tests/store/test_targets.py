@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from bridge.plan.held import Decision, Held
+from bridge.plan.making import Making
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
@@ -12,14 +14,11 @@ from bridge.store.mirror import Command
 from bridge.store.redis import Store
 from bridge.store.targets import (
     Counts,
-    Decision,
-    Held,
     Intent,
     Pause,
     TargetState,
     TargetStore,
     Waiting,
-    Work,
     target_id,
 )
 
@@ -58,19 +57,24 @@ def test_a_target_is_what_it_is() -> None:
 async def test_due_work_the_longest_due_first(target: TargetStore) -> None:
     """As much as asked for, and nothing that is due later."""
     await run(target, [*target.mark([BO], 2000), *target.mark([ANA], 1000), *target.mark(["m:cy"], 3000)])
-    assert await target.due(2000, 10) == [Work(ANA, 1000, "1"), Work(BO, 2000, "1")]
-    assert await target.due(2000, 1) == [Work(ANA, 1000, "1")]
+    assert [(ANA, 1000), (BO, 2000)] == [(work.object, work.due) for work in await target.due(2000, 10)]
+    assert [ANA] == [work.object for work in await target.due(2000, 1)]
     assert await target.due(999, 10) == []
 
 
 async def test_marks_are_set_to_the_earlier_time(target: TargetStore) -> None:
-    """And counted, so that news in the middle of work on an object is seen."""
-    for now in (2000, 3000, 1000):
+    """And each is another one, so that news in the middle of work on an object is seen."""
+    seen = set()
+    for now, due in ((2000, 2000), (3000, 2000), (1000, 1000)):
         await run(target, target.mark([ANA], now))
-    [work] = await target.due(9000, 10)
-    assert work == Work(ANA, 1000, "3")
+        [work] = await target.due(9000, 10)
+        assert (ANA, due) == (work.object, work.due)
+        seen.add(work.mark)
+    assert 3 == len(seen)
     await run(target, [*target.mark([ANA], 5000), target.clear(work), target.defer(work, 8000)])
-    assert await target.due(9000, 10) == [Work(ANA, 1000, "4")]
+    [later] = await target.due(9000, 10)
+    assert (ANA, 1000) == (later.object, later.due)
+    assert later.mark not in seen
 
 
 async def test_news_about_what_backs_off_makes_it_due(target: TargetStore) -> None:
@@ -80,7 +84,7 @@ async def test_news_about_what_backs_off_makes_it_due(target: TargetStore) -> No
     await run(target, [target.defer(work, 60_000)])
     assert await target.due(1000, 10) == []
     await run(target, target.mark([ANA], 2000))
-    assert await target.due(2000, 10) == [Work(ANA, 2000, "2")]
+    assert [(ANA, 2000)] == [(each.object, each.due) for each in await target.due(2000, 10)]
 
 
 async def test_what_is_done_is_off_the_list(target: TargetStore) -> None:
@@ -136,9 +140,19 @@ async def test_members(target: TargetStore) -> None:
     assert await target.members([]) == {}
 
 
+async def test_calls_that_make_teams_and_have_no_end(target: TargetStore) -> None:
+    """By title, with the time to look at them; forgotten once each has an end."""
+    making = Making(1000, 2000, 2, ("a", "b"), "has 1 space(s)")
+    await run(target, target.put_making("Writers", making, 5000))
+    assert await target.makings(["Writers", "Editors"]) == await target.all_makings() == {"Writers": making}
+    assert (await target.twins_due(4999, 9), await target.twins_due(5000, 9)) == ([], ["Writers"])
+    await run(target, target.put_making("Writers", None, 0))
+    assert (await target.all_makings(), await target.twins_due(9000, 9)) == ({}, [])
+
+
 async def test_teams_and_titles(target: TargetStore) -> None:
     """By title; nothing is kept of a group that maps to none."""
-    team = TeamBinding("t1", "Writers", True, ("d\x1fg1",), 1000)
+    team = TeamBinding("t1", "Writers", True, ("d\x1fg1",))
     await run(target, [
         target.put_team("Writers", team), target.put_team("Editors", TeamBinding()),
         target.put_titles("d\x1fg1", ("Writers", "Everyone")), target.put_titles("d\x1fg2", ()),
@@ -171,7 +185,7 @@ async def test_intents(target: TargetStore) -> None:
 
 async def test_what_waits_for_a_person(target: TargetStore) -> None:
     """By id, with what was decided; both go when the cause is gone."""
-    decision = Decision(True, "root", 1000, "leaves", 2000.5, "token", ("ana@acme.test",))
+    decision = Decision(True, "root", 1000, "leaves", 2000.5, "token")
     await run(target, [target.park(HELD), target.decide("a1", decision)])
     assert await target.parked() == {"a1": HELD}
     assert await target.parked_of(["a1", "a2"]) == {"a1": HELD}

@@ -11,7 +11,7 @@ from bridge.plan.changes import Change
 from bridge.settings import Secret
 from bridge.store.commit import Transaction
 from bridge.store.targets import Intent
-from bridge.targets.gitbook import GitBook
+from tests.workers.crash import PLACES, Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import SECOND, WRITES, World
 from workers import converge, run
 
@@ -155,49 +155,7 @@ async def test_a_directory_that_no_source_speaks_for_keeps_its_people(world: Wor
 # crashes
 
 
-class Crash(BaseException):
-    """The process dies here."""
-
-
-class Bomb:
-    """Lets the n-th thing of a kind be the last."""
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-
-    def tick(self) -> None:
-        """Count one, and go off when it is time."""
-        self.left -= 1
-        if self.left == 0:
-            raise Crash
-
-
-async def die_and_come_back(world: World) -> None:
-    """A new process; the dead one's leases run out, and its calls end at the target."""
-    for key in await world.store.call("KEYS", world.store.key("lease", "*")):
-        await world.store.call("DEL", key)
-    world.worker = world.new_worker()
-    world.sleep(3 * SECOND)
-
-
-def arm(monkeypatch: pytest.MonkeyPatch, where: str, bomb: Bomb) -> None:
-    """Put the bomb before or after a commit, or before or after a call."""
-    target: Any = Transaction if "commit" in where else GitBook
-    name = "run" if "commit" in where else "_once"
-    original: Callable[..., Awaitable[Any]] = getattr(target, name)
-
-    async def armed(*args: Any) -> Any:
-        if "before" in where:
-            bomb.tick()
-        answer = await original(*args)
-        if "after" in where:
-            bomb.tick()
-        return answer
-
-    monkeypatch.setattr(target, name, armed)
-
-
-@pytest.mark.parametrize("where", ["before commit", "after commit", "before call", "after call"])
+@pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("first", [1, 2, 3])
 async def test_a_crash_anywhere_changes_nothing_about_the_end(
     world: World, monkeypatch: pytest.MonkeyPatch, where: str, first: int
@@ -424,3 +382,72 @@ def test_the_plan_hash_knows_the_rules_and_not_the_secrets(world: World) -> None
     other = target.model_copy(update={"token": Secret("another", Path())})
     assert converge.plan_hash(target, {"okta"}) == converge.plan_hash(other, {"okta"})
     assert converge.plan_hash(target, {"okta"}) != converge.plan_hash(target, {"okta", "polis"})
+
+
+async def test_unread_news_holds_invites_back_while_somebody_folds(world: World) -> None:
+    """Removals never; and what nobody folds for two seconds holds up nothing."""
+    await world.hire("bo")
+    await world.settle()
+    await world.hire("ana")
+    await world.fire("bo")
+    await world.fold()
+    await world.hire("cy")  # told, and not folded
+    world.sleep(SECOND)
+    world.tick = 100  # ms of each look
+    seen: list[tuple[int, dict[str, str]]] = []
+
+    async def look() -> None:
+        seen.append((world.now, world.members()))
+
+    world.on_step, folded = look, world.now - SECOND
+    await world.converge()
+    world.on_step = None
+    assert world.members() == {"ana": "read"}
+    waited = [at - folded for at, members in seen if "ana" not in members]
+    assert converge.FOLDING_MS - 100 <= max(waited) <= converge.FOLDING_MS + 100
+    assert [members for _, members in seen[2:] if "bo" in members] == [], "bo does not wait"
+    await world.settle()
+    assert set(world.members()) == {"ana", "cy"}
+
+
+async def test_a_folded_event_holds_nothing_back(world: World) -> None:
+    """One alone is no burst."""
+    await world.hire("ana")
+    await world.fold()
+    await world.converge()
+    assert world.members() == {"ana": "read"}
+
+
+async def test_a_team_in_doubt_is_read_again_though_nobody_is_to_join_it(world: World) -> None:
+    """Who was put in by the call that had no clear end is known then, and taken out like anybody."""
+    await world.hire("ana", "bo")
+    await world.group("g1", "Writers", "ana")
+    await world.settle()
+    (team,) = world.sandbox.state.teams.values()
+    team.members[world.sandbox.members()["bo@acme.test"].id] = "member"
+    transaction = Transaction(world.store)
+    transaction.add_all(world.docs.doubt(["t:Writers"]))
+    await transaction.run()
+    await world.hire("cy")
+    await world.settle()
+    assert await world.docs.unknown(["t:Writers"]) == {}
+    roster = await world.store.call("SMEMBERS", world.docs.roster_key(team.id))
+    assert sorted(roster) == ["ana@acme.test", "bo@acme.test"]
+
+
+async def test_a_team_in_doubt_that_cannot_be_read_is_tried_again(world: World) -> None:
+    """It stays in doubt and due, the others go on."""
+    await world.hire("ana")
+    await world.group("g1", "Writers", "ana")
+    await world.settle()
+    transaction = Transaction(world.store)
+    transaction.add_all(world.docs.doubt(["t:Writers"]))
+    await transaction.run()
+    world.sandbox.inject(next=[{"match": "GET .*/teams/[^/]+/members$", "fault": "503", "times": 3}])
+    await world.hire("cy")
+    await world.turn()
+    assert (set(world.members()), await world.due()) == ({"ana", "cy"}, ["t:Writers"])
+    assert await world.docs.unknown(["t:Writers"]) == {"t:Writers": "1"}
+    assert (await world.docs.counts(world.now)).due == 0
+    await world.settle()
+    assert (await world.docs.unknown(["t:Writers"]), await world.due()) == ({}, [])

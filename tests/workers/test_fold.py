@@ -1,10 +1,12 @@
 """The journal becomes the mirror, and what the news is about becomes work."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from bridge.store.redis import Store
+from tests.workers.crash import Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import World
 from workers import fold
 
@@ -81,6 +83,36 @@ async def test_a_large_fan_out_is_committed_in_parts(world: World, monkeypatch: 
     await world.fold()
     assert len(await world.due()) == 121
     assert await world.journal.counters() == (world.told, world.told)
+
+
+@pytest.mark.parametrize("where", ["before commit", "after commit"])
+async def test_a_crash_between_two_parts_loses_no_mark(
+    world: World, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What is in the mirror already is no news to who folds the batch again: it was written down before.
+
+    And what could not be resolved is counted once.
+    """
+    people = [f"p{number}" for number in range(12)]
+    await world.hire(*people)
+    await world.group("g1", "Writers", *people)
+    await world.settle()
+    monkeypatch.setattr(fold, "MOST_WORDS", 1)
+    for number in range(1, 10):
+        await world.rename("g1", f"Writers {number}")
+        await world.tell("user.updated", (f"nobody{number}", None, True))
+        with monkeypatch.context() as patch:
+            arm(patch, where, Bomb(number))
+            with contextlib.suppress(Crash):
+                await world.fold()
+        await die_and_come_back(world)
+        await world.fold()
+        assert len(await world.due()) == 13, number
+        assert await world.worker.mirror.unresolved(["okta"]) == number
+        assert await world.store.call("EXISTS", world.store.key("unmarked", "okta")) == 0
+        monkeypatch.setattr(world, "most_steps", 500)
+        await world.settle()
+        assert list(world.teams()) == [f"Writers {number}"]
 
 
 async def test_a_worker_that_loses_its_lease_stops(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -425,3 +425,79 @@ async def test_deleting_teams_is_counted_and_parked_too(world: World) -> None:
     await world.group("g2", "T2", "ana")
     await world.settle()
     assert (world.teams(), await world.parked()) == ({"T2": {"ana"}, "T3": set()}, {})
+
+
+# drips, and decisions one after the other
+
+
+async def test_a_drip_of_leavers_over_a_day_is_held_beyond_the_limit(firm: World) -> None:
+    """One an hour: three in any 24 hours go, the others wait although the window moves on."""
+    for name in PEOPLE[:10]:
+        await firm.active(name, False)
+        await firm.settle()
+        firm.sleep(HOUR)
+    assert set(firm.members()) == set(PEOPLE[3:])
+    assert names(await firm.parked()) == set(PEOPLE[3:10])
+    firm.sleep(DAY)
+    await firm.active("p10", False)
+    await firm.settle()
+    assert set(firm.members()) == {*PEOPLE[3:10], *PEOPLE[11:]}
+    assert names(await firm.parked()) == set(PEOPLE[3:10])
+
+
+async def test_a_batch_of_wrong_group_deletions_takes_nobody_out(firm: World) -> None:
+    """Every group at once: teams and their people stay until a person has looked."""
+    for number in range(2, 5):
+        await firm.group(f"g{number}", f"Team {number}", *PEOPLE)
+    await firm.settle()
+    for number in range(1, 5):
+        await firm.tell("group.deleted", group=(f"g{number}", None))
+    await firm.settle()
+    before = {"Writers", "Team 2", "Team 3", "Team 4"}
+    assert firm.teams() == {title: set(PEOPLE) for title in before}
+    assert set(await firm.parked()) == {f"t:{title}" for title in before}
+    await firm.hire("new")
+    await firm.settle()
+    assert "new" in firm.members()
+
+
+async def test_a_second_decision_about_a_team_leaves_the_first_one_alone(firm: World) -> None:
+    """Whoever was to stay stays, though others of the team are approved or rejected later."""
+    await firm.take_out("g1", *PEOPLE[:12])
+    await firm.settle()
+    await firm.reject()
+    await firm.settle()
+    for decide, some in ((firm.reject, PEOPLE[12:14]), (firm.approve, PEOPLE[14:16])):
+        firm.configure(guard={"team_max_removal_percent": 1, "team_min_removals": 1})
+        await firm.take_out("g1", *some)
+        await firm.settle()
+        assert (await firm.held("t:Writers")).emails == tuple(f"{name}@acme.test" for name in some)
+        await decide()
+        await firm.settle()
+    assert firm.teams() == {"Writers": {*PEOPLE[:14], *PEOPLE[16:]}}
+    assert await firm.parked() == {}
+    firm.sleep(3 * DAY)
+    firm.configure()
+    await firm.settle()
+    assert firm.teams() == {"Writers": {*PEOPLE[:14], *PEOPLE[16:]}}
+
+
+async def test_a_removal_counts_from_its_intent(firm: World) -> None:
+    """Also one that GitBook only asked its admins for: whatever it answers, no more are asked for."""
+    firm.sandbox.inject(removal_202=True)
+    await firm.fire(*PEOPLE[:5])
+    await firm.settle()
+    assert firm.removals() == 3
+    reasons = [(await firm.parked())[f"m:{name}"] for name in PEOPLE[:5]]
+    assert [("removal requested" in reason) for reason in reasons] == [True] * 3 + [False] * 2
+
+
+async def test_the_number_of_members_is_right_though_nothing_happened_since(world: World) -> None:
+    """The share is of those who were members, not of the nobody there was before the first import."""
+    world.configure(teams=[], guard={"max_removals": 0, "max_removal_percent": 25})
+    await world.hire(*PEOPLE)
+    await world.settle()
+    world.sleep(9 * DAY)
+    await world.fire(*PEOPLE[:8])
+    await world.settle()
+    assert len(world.members()) == 15

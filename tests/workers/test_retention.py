@@ -1,14 +1,15 @@
 """What is not kept for ever: by a clock that is turned, with ids as Redis would give them then."""
 
+from collections import deque
 from collections.abc import Sequence
 
 import pytest
 
+from bridge.plan.held import Decision, Held
 from bridge.store import targets
 from bridge.store.commit import Transaction
 from bridge.store.journal import Receipt, Submission
 from bridge.store.mirror import Command
-from bridge.store.targets import Decision, Held
 from tests.workers.world import DAY, HOUR, MINUTE, World
 from workers import main
 from workers.retention import trim, trim_when_due
@@ -107,6 +108,50 @@ async def test_memory_is_flat_at_a_constant_rate(world: World) -> None:
     assert accepted == folded == world.told
     assert await journalled(world) < 5.1 * 210
     assert await world.store.call("XLEN", world.docs.key("evidence")) == 10 * 3
+
+
+async def a_day_of_churn(world: World, number: int, staff: deque[str], groups: deque[str]) -> None:
+    """Two join and two leave, a group is made and one goes, people move, one gets another address."""
+    begun = world.now
+    joiners, leavers = [f"n{number}-{each}" for each in "ab"], [staff.popleft(), staff.popleft()]
+    await world.hire(*joiners)
+    staff.extend(joiners)
+    groups.append(f"g{number}")
+    await world.group(groups[-1], f"Project {number}", *list(staff)[-5:])
+    await world.settle()
+    await world.fire(*leavers)
+    await world.tell("group.deleted", group=(groups.popleft(), None))
+    await world.take_out(groups[0], staff[-6])
+    await world.add(groups[0], staff[0])
+    await world.tell("group.user_added", (f"stranger{number}", None, None), (groups[0], None))
+    await world.tell("group.user_removed", (f"stranger{number}", None, None), (groups[0], None))
+    await world.tell("user.updated", (staff[4], f"{staff[4]}.{number}@acme.test", True))
+    await world.settle()
+    await world.approve()
+    await world.settle()
+    world.sleep(begun + DAY - world.now)
+
+
+async def test_memory_is_flat_while_people_come_and_go(world: World) -> None:
+    """Likewise, with everybody and every group replaced several times; those who are there stay."""
+    keep(world, journal="4d", history="4d", evidence="4d")
+    staff = deque(f"p{number}" for number in range(16))
+    groups = deque(f"g-{number}" for number in range(4))
+    await world.hire(*staff)
+    for ident in groups:
+        await world.group(ident, f"Team {ident}", *list(staff)[:4])
+    sizes, rows = [], []
+    for number in range(30):
+        await a_day_of_churn(world, number, staff, groups)
+        await trim(world.worker)
+        if number >= 12:
+            sizes.append(await memory(world))
+            rows.append(await world.store.call("HLEN", world.store.key("users", "okta")))
+    spans = [sum(sizes[day : day + 6]) / 6 for day in range(len(sizes) - 5)]  # a row is small beside a page
+    assert max(spans) <= 1.1 * min(spans), list(map(int, sizes))
+    assert max(rows) <= 16 + 5 * 3
+    assert {name.partition(".")[0] for name in world.members()} == set(staff)
+    assert len(world.teams()) == 4
 
 
 # the journal

@@ -1,10 +1,14 @@
 """A directory, a worker and GitBook's stand-in over real HTTP, with one clock that a test turns."""
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
+from tenacity import wait_none
 
 from bridge.commands.held import write_decision
 from bridge.directory.events import (
@@ -15,13 +19,17 @@ from bridge.directory.events import (
     encode_event,
     make_stamp,
 )
-from bridge.planning import Plan, make_plan
-from bridge.sandbox import Sandbox
+from bridge.plan.held import Decision, Held
+from bridge.plan.steps import Plan
+from bridge.planning import make_plan
+from bridge.sandbox import Sandbox, running_sandbox
 from bridge.settings import RedisSettings, Settings, parse_settings
 from bridge.store.journal import Entry, Journal, Submission
 from bridge.store.redis import Store
-from bridge.store.targets import Decision, Held, TargetState, TargetStore, target_id
+from bridge.store.targets import TargetState, TargetStore, target_id
+from bridge.targets import gitbook
 from bridge.targets.gitbook import GitBook
+from workers import converge
 from workers.context import Worker
 from workers.converge import converge_target
 from workers.fold import fold_directory
@@ -254,7 +262,7 @@ class World:
         target = self.settings.targets[0]
         client = GitBook(target.api_url, target.organization, target.token)
         try:
-            return await make_plan(self.settings, target, self.docs, client)
+            return await make_plan(self.settings, target, self.docs, client, self.now)
         finally:
             await client.close()
 
@@ -285,3 +293,18 @@ def counted(
         return await step(*args)
 
     return stepped
+
+
+@asynccontextmanager
+async def playing(redis: RedisSettings, store: Store, patch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Give a world without anybody but the token's owner; nothing in it waits for the real clock."""
+    now = [time.time_ns() // 1_000_000 + 30 * DAY]  # decisions are marked by the real clock: in the past
+    patch.setattr(gitbook, "PATIENCE", 0.0)
+    patch.setattr(gitbook, "wait_random_exponential", lambda **_: wait_none())
+    patch.setattr(converge, "_NAP", 0.001)
+    sandbox = Sandbox("acme", "gb_api_x", clock=lambda: now[0] / 1000)
+    async with running_sandbox(sandbox):
+        made = World(redis, store, sandbox, now)
+        patch.setattr(converge, "_step", counted(lambda: made, converge._step))
+        yield made
+        await made.close()

@@ -1,0 +1,58 @@
+"""What must be read at the target before a plan is made, and what a reading shows. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from bridge.plan.members import MemberBinding, State, Wanted
+from bridge.plan.people import Person
+from bridge.plan.scope import is_address
+from bridge.targets.base import RemoteMember
+
+
+def must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> bool:
+    """Nobody is invited unless read as absent, nor removed unless read just before."""
+    if wanted.excluded:
+        return False
+    if wanted.member:
+        return is_address(wanted.email) and (binding is None or doubt)
+    return wanted.admitted or (binding is not None and binding.admitted)
+
+
+def bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None) -> MemberBinding:
+    """Return what is known after a reading.
+
+    Someone found whom the bridge did not invite keeps the role they have until a rule names it.
+    `inviting`: an invite of theirs had no clear end; whether they were to keep a role.
+    """
+    if remote is None:
+        waits = before is not None and before.state is State.INVITED
+        return before if waits and before else MemberBinding(State.ABSENT)
+    if before is None and inviting is not None:
+        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, ours=True, kept=inviting)
+    if before is None or before.state is State.ABSENT:
+        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
+    same = before.id in (None, remote.id)
+    teams = before.teams if same else {}
+    return replace(before, state=State.KNOWN, id=remote.id, role=remote.role, sso=remote.sso, teams=teams)
+
+
+def former_addresses(persons: Iterable[Person]) -> list[tuple[str, str]]:
+    """Return (address, former address) of everyone who has had another one."""
+    return [
+        (person.email, address)
+        for person in persons
+        for user in person.users
+        for address in user.former
+        if address != person.email
+    ]
+
+
+def before_moving(
+    former: Collection[tuple[str, str]], wanted: Mapping[str, Wanted], bindings: Mapping[str, MemberBinding]
+) -> dict[str, MemberBinding]:
+    """Return for people whose address is new the binding of the one that they had themselves."""
+    return {
+        email: bindings[address]
+        for email, address in former
+        if address in bindings and set(bindings[address].holders) & set(wanted[email].holders)
+    }

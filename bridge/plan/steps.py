@@ -1,0 +1,54 @@
+"""A whole plan as people see it: its changes in their order, and what holds some of them back."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.plan.changes import INVITES_AT_ONCE, Change, Invite, Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change, and why it is held back, if it is."""
+
+    change: Change
+    held: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """All changes of one target, in the order in which they would be made.
+
+    `notes`: what cannot be done, or is waited for, in words.
+    """
+
+    steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """How many calls that write it takes."""
+        go = [step.change for step in self.steps if step.held is None]
+        invites = sum(isinstance(change, Invite) for change in go)
+        return len(go) - invites + math.ceil(invites / INVITES_AT_ONCE)
+
+    @property
+    def seats(self) -> dict[str, int]:
+        """How many paid seats it takes and frees."""
+        go = [step.change for step in self.steps if step.held is None]
+        added = sum(isinstance(change, Invite) for change in go)
+        return {"added": added, "removed": sum(isinstance(change, Remove) for change in go)}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `bridge plan --json` prints it."""
+        steps = [
+            {
+                "kind": step.change.kind,
+                "object": step.change.object,
+                "change": step.change.describe(),
+                "why": step.change.why,
+                "held": step.held,
+            }
+            for step in self.steps
+        ]
+        return {"changes": steps, "calls": self.calls, "seats": self.seats, "notes": self.notes}

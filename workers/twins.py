@@ -1,0 +1,102 @@
+"""Teams that are there twice: a call that makes one took effect after its worker was given up for dead.
+
+The target knows no way to make a team only once. So what was asked for is written down with the intent of
+each call, and while the end of any is not clear the title is looked at again: a team that carries it, that
+came after the call began, that is not bound, has no spaces and nobody but those the call put there is the
+call's, and is deleted. Any other is left alone and shown. What is deleted so is not counted by the guard:
+its people are in the other team, and nobody loses anything.
+"""
+
+from dataclasses import replace
+
+from bridge.plan.making import Making, begun, not_ours
+from bridge.plan.teams import TeamBinding, bound_to
+from bridge.store.mirror import Command
+from bridge.targets.base import RefusedError, RemoteTeam, TargetError
+from bridge.targets.lists import walk
+from workers.run import Run, team_object
+
+FIRST_LOOK = 60_000  # ms after the call; then at twice the age each time
+FORGET = 86_400_000  # ms after which a call that has not taken effect never will
+_AT_ONCE = 100
+
+
+async def making_of(run: Run, title: str) -> Making | None:
+    """Return which calls of a title have no clear end."""
+    return (await run.store.makings([title])).get(title)
+
+
+def asked(run: Run, title: str, before: Making | None, ids: list[str]) -> list[Command]:
+    """Return the commands that write down, with its intent, that a call begins."""
+    return run.store.put_making(title, begun(before, run.now, ids), run.now + FIRST_LOOK)
+
+
+def over(run: Run, title: str, making: Making | None) -> list[Command]:
+    """Return the commands that write down that the end of one call is clear."""
+    rest = making.ended() if making else None
+    return run.store.put_making(title, rest, run.now + FIRST_LOOK)
+
+
+async def watch_twins(run: Run) -> None:
+    """Look at the titles whose time it is."""
+    if run.dry:
+        return
+    titles = await run.store.twins_due(run.now, _AT_ONCE)
+    if not titles:
+        return
+    makings, teams = await run.store.makings(titles), await run.store.teams()
+    for title in titles:
+        making = makings.get(title)
+        if making is None or team_object(title) in run.held_back:
+            again = run.held_back.get(team_object(title), run.now + FIRST_LOOK)
+            await run.commit(run.store.put_making(title, making, again))
+            continue
+        try:
+            await _look(run, teams, title, making)
+        except TargetError as error:
+            await run.commit(run.store.put_making(title, making, run.now + FIRST_LOOK))
+            await run.fault([], error)
+            return
+
+
+async def _look(run: Run, teams: dict[str, TeamBinding], title: str, making: Making) -> None:
+    listed = [team async for team in walk(lambda page: run.client.teams(title, page))]
+    there = [team for team in listed if team.title.strip() == title]
+    team = teams.get(title)
+    unbound = team is None or team.id is None  # whoever needed it has had it adopted: nobody is to be in it
+    settled = unbound or any(each.id == (team and team.id) for each in there)  # else it is found first
+    left: Making | None = replace(making, left="")  # as far as is known from this look
+    for twin in there if settled else ():
+        if left and left.made(twin) and bound_to(teams, twin.id) is None:
+            left = await _judge(run, title, left, twin, making.left)
+    age = run.now - making.last
+    if left and age > FORGET and not left.left:
+        left = None
+    await run.commit(run.store.put_making(title, left, run.now + min(max(age, FIRST_LOOK), FORGET)))
+
+
+async def _judge(run: Run, title: str, making: Making, twin: RemoteTeam, before: str) -> Making | None:
+    inside = {member.id async for member in walk(lambda page: run.client.team_members(twin.id, page))}
+    why = not_ours(making, twin, inside, await run.client.owner())
+    if why is None:
+        return await _delete(run, title, making, twin)
+    if why != before:
+        run.worker.log.warning("team.there_twice", target=run.target.name, object=title, left=why)
+    return replace(making, left=why)
+
+
+async def _delete(run: Run, title: str, making: Making, twin: RemoteTeam) -> Making | None:
+    """Delete a team that a lost call has made. Returns which calls are still without an end."""
+    change = f"delete team {title}, which a call without an answer has made a second time"
+    try:
+        deleted = await run.attempt(
+            [team_object(title)], change, lambda: _gone(run, twin.id), lambda _: over(run, title, making)
+        )
+    except RefusedError as error:
+        return replace(making, left=f"cannot be deleted: {error.message}")
+    return making.ended() if deleted else making
+
+
+async def _gone(run: Run, ident: str) -> bool:
+    await run.client.delete_team(ident)
+    return True
