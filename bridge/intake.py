@@ -15,6 +15,7 @@ from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_bo
 from bridge.settings import SourceSettings
 from bridge.sources.base import (
     Delivery,
+    Notice,
     Parsed,
     Refused,
     Source,
@@ -100,7 +101,9 @@ def build_submission(
         _entry(settings, item, stamp, arrived, delivery)
         for item, stamp in zip(parsed.news, stamps, strict=True)
     ]
-    return Submission(settings.name, entries, refused_rows(settings.name, parsed.refused, arrived, delivery))
+    rows = refused_rows(settings.name, parsed.refused, arrived, delivery)
+    rows += notice_rows(settings.name, parsed.notices, arrived, delivery)
+    return Submission(settings.name, entries, rows)
 
 
 def _entry(settings: SourceSettings, item: News, stamp: int, arrived: int, delivery: str) -> Entry:
@@ -127,6 +130,16 @@ def refused_rows(source: str, refused: Sequence[Refused], at: int, delivery: str
             {"at": at, "source": source, "delivery": delivery, "index": one.index, "reason": one.reason}
         )
         for one in kept
+    ]
+
+
+def notice_rows(source: str, notices: Sequence[Notice], at: int, delivery: str) -> list[bytes]:
+    """Return JSON rows of what operators have to know of, to be kept beside what was refused."""
+    return [
+        orjson.dumps(
+            {"at": at, "source": source, "delivery": delivery, "index": one.index, "notice": one.text}
+        )
+        for one in notices[:MOST_REFUSED]
     ]
 
 
@@ -277,10 +290,12 @@ class Intake:
         self._said, self._unsaid = now, 0
 
     async def _store(self, parsed: Parsed, now: int, name: str) -> Outcome:
-        if not parsed.news and not parsed.refused:
+        if not parsed.news and not parsed.refused and not parsed.notices:
             return Outcome(0, 0, ignored=parsed.ignored)
         for one in parsed.refused[:MOST_REFUSED]:
             self._log(name).warning("refused", index=one.index, reason=one.reason)
+        for told in parsed.notices[:MOST_REFUSED]:
+            self._log(name).warning("notice", index=told.index, text=told.text)
         arrived, stamps = self._clock.stamp(parsed.news, now)
         receipt = await self._batcher.store(build_submission(self.settings, parsed, stamps, arrived, name))
         ahead = sum(item.told is not None and item.told > now + AHEAD_MILLISECONDS for item in parsed.news)

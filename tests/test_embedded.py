@@ -1,19 +1,21 @@
 """The embedded Valkey: one machine's Redis, its data on disk, for one process at a time."""
 
+import asyncio
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.embedded import EmbeddedError, EmbeddedValkey
 from bridge.settings import RedisSettings
-from bridge.store.redis import Store, open_store
+from bridge.store.redis import STORE_ERRORS, Store, open_store
 
 # A `bridge run` in small: starts the server, writes, says so, and waits to be killed.
 _OWNER = """
@@ -181,3 +183,75 @@ def test_data_that_cannot_be_read(folder: Path) -> None:
         with pytest.raises(EmbeddedError) as caught:
             EmbeddedValkey(folder).start()
         assert str(caught.value) == f"the embedded Valkey did not start: see {folder / 'valkey.log'}"
+
+
+# -- the watcher
+
+
+async def answers(folder: Path, value: str) -> bool:
+    """Whether it can be asked, and has what was written."""
+    try:
+        return await read(folder) == value
+    except STORE_ERRORS:
+        return False
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(30):
+        while True:
+            holds = condition()
+            if await holds if asyncio.iscoroutine(holds) else holds:
+                return
+            await asyncio.sleep(0.01)
+
+
+def kill(valkey: EmbeddedValkey) -> int:
+    """kill -9; return the pid that it had."""
+    assert valkey.process
+    valkey.process.kill()
+    return valkey.process.pid
+
+
+async def test_a_server_that_ends_is_started_again(folder: Path) -> None:
+    """With all it held, as often as it ends, and without anybody asking."""
+    with EmbeddedValkey(folder) as valkey:
+        await write(folder, "one")
+        for _ in range(2):
+            pid = kill(valkey)
+            await until(lambda: valkey.process and valkey.process.pid != pid)  # noqa: B023 # in this round
+            await until(lambda: answers(folder, "one"))
+        assert stat.S_IMODE(valkey.socket.stat().st_mode) == 0o600
+
+
+async def test_a_start_that_fails_is_tried_again(folder: Path) -> None:
+    """A full disk, data that cannot be read: once that is over, it runs."""
+    manifest = folder / "appendonlydir" / "appendonly.aof.manifest"
+    with EmbeddedValkey(folder) as valkey:
+        await write(folder, "one")
+        good = manifest.read_bytes()
+        manifest.write_bytes(b"rubbish")
+        first = kill(valkey)
+        await until(lambda: valkey.process and valkey.process.pid != first)
+        second = valkey.process.pid if valkey.process else 0
+        await until(lambda: valkey.process and valkey.process.pid != second)
+        manifest.write_bytes(good)
+        await until(lambda: answers(folder, "one"))
+
+
+async def test_a_stop_comes_before_a_start_that_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is started any more, and the folder is free."""
+    ended: list[str] = []
+    monkeypatch.setattr("bridge.embedded._PAUSE_FIRST", 60.0)
+    monkeypatch.setattr("bridge.embedded._PAUSE_MOST", 60.0)
+    with capture_logs() as lines:
+        with EmbeddedValkey(folder) as valkey:
+            pid = kill(valkey)
+            await until(lambda: lines)
+            ended += [line["event"] for line in lines]
+        assert valkey.process
+        assert (ended, valkey.process.pid, alive(pid)) == (["process.restarts"], pid, False)
+    with EmbeddedValkey(folder):
+        assert await read(folder) is None

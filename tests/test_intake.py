@@ -25,6 +25,7 @@ from bridge.intake import (
 )
 from bridge.settings import SourceSettings
 from bridge.sources.base import Delivery, Parsed, Refused, UnreadableError, UnverifiedError
+from bridge.sources.jackson import Jackson
 from bridge.sources.okta_workflows import OktaWorkflows
 from bridge.store.journal import Entry, Journal, Receipt, Submission
 from bridge.store.redis import Store
@@ -246,6 +247,55 @@ async def test_silent_redis_is_given_up() -> None:
     assert [one.entries[0].directory for one in journal.calls[0]] == ["d1"]
 
 
+class Hanging(Scripted):
+    """A journal whose first round trip never comes back."""
+
+    def __init__(self) -> None:
+        async def answer(submissions: Sequence[Submission]) -> list[Receipt | Exception]:
+            if len(self.calls) == 1:
+                await asyncio.Event().wait()
+            return await receipts(submissions)
+
+        super().__init__(answer)
+
+
+async def test_each_waits_from_its_own_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round trip ends when its oldest has waited long enough; who came later has the rest of their time."""
+    loop, ahead = asyncio.get_running_loop(), [0.0]
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead[0])
+    journal = Hanging()
+    async with Batcher(journal, seconds=60).running() as batcher:
+        first = asyncio.create_task(batcher.store(body(1)))
+        await journal.called.wait()
+        ahead[0] = 10
+        second = asyncio.create_task(batcher.store(body(2)))
+        await asyncio.sleep(0)
+        ahead[0] = 61
+        with pytest.raises(StoreError, match="did not answer within 60 s"):
+            await first
+        assert Receipt(1, 0) == await second
+    assert [["d1"], ["d2"]] == [[one.entries[0].directory for one in call] for call in journal.calls]
+
+
+async def test_what_has_waited_too_long_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sender has been told to come again: stored now, it might come twice."""
+    loop, ahead = asyncio.get_running_loop(), [0.0]
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead[0])
+    journal = Hanging()
+    async with Batcher(journal, seconds=60).running() as batcher:
+        first = asyncio.create_task(batcher.store(body(1)))
+        await journal.called.wait()
+        second = asyncio.create_task(batcher.store(body(2)))
+        await asyncio.sleep(0)
+        ahead[0] = 100
+        answers = await asyncio.gather(first, second, return_exceptions=True)
+        assert Receipt(1, 0) == await batcher.store(body(3))
+    assert [StoreError, StoreError] == [type(answer) for answer in answers]
+    assert [["d1"], ["d3"]] == [[one.entries[0].directory for one in call] for call in journal.calls]
+
+
 async def test_request_that_goes_away_does_not_stop_the_storing() -> None:
     """A cancelled request leaves the round trip alone."""
     gate, done = asyncio.Event(), asyncio.Event()
@@ -324,6 +374,21 @@ async def test_mixed_list_is_stored_and_refused(journal: Journal, store: Store) 
     (row,) = await refusals(store)
     assert (row["index"], row["source"]) == (1, "okta")
     assert "user is missing" in str(row["reason"])
+
+
+async def test_notices_are_kept_before_the_answer(journal: Journal, store: Store) -> None:
+    """They change nothing, so they are no events and nothing refused; but operators will see them."""
+    settings = SourceSettings.model_validate({"name": "okta", "kind": "jackson", "secrets": ["one"]})
+    body = json.dumps({"event": "dsync.deleted", "data": {"name": "Acme"}}).encode()
+    source = Jackson(settings)
+    signed = {name.lower(): value for name, value in source.sign(body, NOW).items()}
+    async with Batcher(journal).running() as batcher:
+        intake = Intake(settings, source, batcher, ArrivalClock())
+        assert Outcome(0, 0, ignored=1) == await intake.take(Delivery(signed, body, NOW))
+
+    (row,) = await refusals(store)
+    assert str(row["notice"]).startswith('the directory "Acme" was deleted')
+    assert await journal.counters() == (0, 0)
 
 
 async def test_unreadable_body_is_kept_with_its_reason(journal: Journal, store: Store) -> None:

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from bridge.directory.events import UserNews, stamp_time
 from bridge.intake import JournalStore
 from bridge.metrics import Metrics
-from bridge.receiver import create_app, create_operators_app
+from bridge.receiver import FrontDoor, create_app, create_operators_app
 from bridge.settings import OperatorSettings, Settings
 from bridge.store.journal import Journal, Receipt, Submission
 from bridge.store.redis import Store
@@ -630,3 +630,58 @@ async def test_signed_nonsense_never_causes_a_fault(
     content = json.dumps(body).encode()
     answer = await client.post(f"/webhooks/{source}", content=content, headers=SIGNED[source](content))
     assert answer.status_code in (400, 413, 422)
+
+
+# -- the front door
+
+
+class Rooms:
+    """Two ASGI applications that note who came."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[str, str]] = []
+        self.door = FrontDoor({"polis"}, self._room("webhooks"), self._room("app"))
+
+    def _room(self, name: str) -> ASGIApp:
+        async def enter(scope: Scope, _receive: Receive, _send: Send) -> None:
+            self.came.append((name, scope.get("path_params", {}).get("source", "")))
+
+        return enter
+
+    async def visit(self, **scope: str) -> tuple[str, str]:
+        """Where a request ends up, and for which source."""
+        await self.door(dict(scope), cast("Receive", None), cast("Send", None))
+        return self.came.pop()
+
+
+async def test_deliveries_go_straight_in() -> None:
+    """To a source there is, by POST, at exactly its path."""
+    visit = Rooms().visit
+    assert await visit(type="http", method="POST", path="/webhooks/polis") == ("webhooks", "polis")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/webhooks/other"), ("POST", "/webhooks/polis/"), ("POST", "/webhooks//polis"),
+        ("POST", "/webhooks/"), ("POST", "polis"), ("POST", "/polis"), ("POST", "/readyz"),
+        ("GET", "/webhooks/polis"), ("PUT", "/webhooks/polis"), ("HEAD", "/webhooks/polis"),
+    ],
+)  # fmt: skip
+async def test_all_else_goes_the_long_way(method: str, path: str) -> None:
+    """There it is answered 404 or 405 like anything else."""
+    assert await Rooms().visit(type="http", method=method, path=path) == ("app", "")
+
+
+@pytest.mark.parametrize("kind", ["lifespan", "websocket"])
+async def test_what_is_no_request_goes_the_long_way(kind: str) -> None:
+    """Whatever it has of a path."""
+    assert await Rooms().visit(type=kind, path="/webhooks/polis") == ("app", "")
+
+
+async def test_both_ways_in_answer_alike(client: httpx.AsyncClient) -> None:
+    """A source's path in another spelling is no other source."""
+    assert (await post(client, [person(1)])).status_code == 200
+    for path, status in (("/webhooks/polis/", 404), ("/webhooks/nobody", 404), ("/webhooks/", 404)):
+        assert (await client.post(path, content=b"[]")).status_code == status
+    assert (await client.put("/webhooks/polis", content=b"[]")).status_code == 405

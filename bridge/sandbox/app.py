@@ -63,6 +63,24 @@ class NoAnswer(Response):
         """Send nothing."""
 
 
+class Truncated(Response):
+    """Less than was announced, and then the connection is cut."""
+
+    def __init__(self, abort: Callable[[], None] | None) -> None:
+        """`abort`: cuts the connection; None in-process, where the missing end is all that can be seen."""
+        super().__init__(b'{"items": [{"object": "mem', headers={"Content-Type": "application/json"})
+        self.headers["Content-Length"] = "1000"
+        self._abort = abort
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the beginning."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": self._abort is not None})
+        if self._abort:
+            self._abort()
+            await _gone(Request(scope, receive))
+
+
 def create_app(sandbox: Sandbox) -> Starlette:
     """Build the app.
 
@@ -97,6 +115,9 @@ async def _answer(sandbox: Sandbox, request: Request, call: Call, handle: Callab
         await _gone_within(request, sandbox.faults.latency)
     if fault is None:
         return handle()
+    if fault.late:
+        await _over(sandbox)
+        return handle()
     answer = handle() if fault.after else None
     lost = await _play(sandbox, request, fault.fault)
     return lost or answer or handle()
@@ -110,6 +131,8 @@ async def _play(sandbox: Sandbox, request: Request, fault: str) -> Response | No
         return await _reset(request)
     if fault == "not_json":
         return HTMLResponse("<!doctype html><title>GitBook</title><h1>Something went wrong</h1>")
+    if fault == "truncated":
+        return Truncated(getattr(request.state, "abort", None))
     if fault == "429":
         return _too_many(sandbox, request)
     return _response(Answer(int(fault), error(int(fault), "Made to fail by the sandbox")))

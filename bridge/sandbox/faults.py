@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-FaultName = Annotated[str, StringConstraints(pattern=r"^([45]\d\d|hang|reset|not_json)$")]
+FaultName = Annotated[str, StringConstraints(pattern=r"^([45]\d\d|hang|reset|not_json|truncated)$")]
 Patterns = tuple[str, ...]
 
 
@@ -25,11 +25,13 @@ class NextFault:
     """A fault for the next `times` calls whose "METHOD /path" has `match` (a regular expression) in it.
 
     `fault` as in Faults.always. `after`: the call is carried out first, and then its answer is lost.
+    `late`: a hang at whose end the call is carried out though its client may have gone long since.
     """
 
     fault: FaultName
     match: Annotated[str, AfterValidator(_regex)] = ""
     after: bool = False
+    late: bool = False
     times: Annotated[int, Field(ge=1)] = 1
 
 
@@ -39,7 +41,7 @@ class Faults:
 
     always: what becomes of every call: a status such as "429" or "503"; "hang" (no answer until
         `always` is something else or the client goes away); "reset" (the TCP connection is cut);
-        "not_json" (200 with an HTML page)
+        "not_json" (200 with an HTML page); "truncated" (200, and cut in the middle of the JSON)
     next: the same for single calls, before `always`; the first that matches is used up
     latency: seconds before each call is looked at
     retry_after: seconds told in a Retry-After header by a 429 of `always` or `next`

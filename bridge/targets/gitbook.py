@@ -56,7 +56,7 @@ class GitBook:
         timeout: float = 10.0,
         client: httpx.AsyncClient | None = None,
     ) -> None:
-        """`timeout`: seconds for one call from beginning to end."""
+        """`timeout`: seconds for one call, from the check before it to its end."""
         self._root = f"{api_url}/orgs/{organization}"
         self._api_url = api_url
         self._token = token
@@ -214,10 +214,12 @@ class GitBook:
     async def _once(self, kind: str, request: httpx.Request) -> httpx.Response:
         await self._await_budget(kind)
         request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        deadline = asyncio.get_running_loop().time() + self._timeout  # a process may freeze behind the check
         await self.before_call()
         started, answer = time.perf_counter(), None
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout_at(deadline):
+                await asyncio.sleep(0)  # past the deadline nothing is sent any more
                 answer = await self._client.send(request)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
             raise UnavailableError(f"no answer: {type(error).__name__}") from None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.directory.events import GroupNews, UserNews
-from tests.e2e.test_model import ACTS, Directory
+from tests.e2e.truth import ACTS, Directory
 
 USERS, GROUPS = 40, 8
 RESIDENTS = 6  # the first users: they never leave, so nobody may ever remove them
@@ -49,11 +49,11 @@ def _group(news: GroupNews) -> dict[str, Any]:
 
 
 class Company(Directory):
-    """tests/e2e/test_model.py's directory, with more people; `told` holds its events in order."""
+    """tests/e2e/truth.py's directory, with more people; `told` holds its events in order."""
 
     def __init__(self, seed: int) -> None:
         """The residents come first."""
-        super().__init__(now=int(time.time() * 1000) - _LEAD)
+        super().__init__("sim", now=int(time.time() * 1000) - _LEAD)
         self.told: list[Told] = []
         self._chance = random.Random(seed)
         for number in range(RESIDENTS):

@@ -14,10 +14,13 @@ from tests.chaos.witness import Witness
 
 
 class MakeRig(Protocol):
-    """`async with running_rig() as rig`; `commands`: its processes; `token`: where its token is."""
+    """`async with running_rig() as rig`; `commands`: its processes; `token`: where its token is.
+
+    `patience`: how long a call may take.
+    """
 
     def __call__(
-        self, commands: dict[str, str] = ..., token: str = ...
+        self, commands: dict[str, str] = ..., token: str = ..., patience: str = ...
     ) -> AbstractAsyncContextManager[Rig]: ...
 
 
@@ -33,10 +36,13 @@ def running_rig(folder: Path) -> MakeRig:
     """Return what runs a rig with a sandbox of its own."""
 
     @asynccontextmanager
-    async def run(commands: dict[str, str] = PROCESSES, token: str = "") -> AsyncIterator[Rig]:
+    async def run(
+        commands: dict[str, str] = PROCESSES, token: str = "", patience: str = "2s"
+    ) -> AsyncIterator[Rig]:
         async with running_sandbox(Witness(SEED)) as sandbox:
             assert isinstance(sandbox, Witness)
             rig = Rig(Path(tempfile.mkdtemp(dir=folder)), sandbox, commands)
+            rig.rewrite('timeout = "2s"', f'timeout = "{patience}"')
             if token:
                 rig.rewrite("env:GITBOOK_TOKEN", token)
             async with rig.running():

@@ -5,12 +5,13 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -21,7 +22,7 @@ from tests.chaos.company import Company, is_resident
 from tests.chaos.senders import Senders
 from tests.chaos.witness import LATENCY, Witness
 from tests.e2e.place import Place
-from tests.e2e.test_model import gaps
+from tests.e2e.truth import gaps
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))  # of load in the longest scenario
@@ -60,6 +61,20 @@ class Row:
 ROWS: list[Row] = []
 
 
+class Server(Protocol):
+    """A Redis that can be started and stopped."""
+
+    def start(self) -> None:
+        """Start it and wait until it can be used."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes] | None":
+        """The process that holds the data."""
+
+
 class Rig(Place):
     """The processes of `commands` (name → command) over one Valkey, in an empty folder.
 
@@ -68,13 +83,21 @@ class Rig(Place):
 
     sandbox: Witness
 
-    def __init__(self, folder: Path, sandbox: Witness, commands: dict[str, str]) -> None:
-        """Nothing runs yet."""
+    def __init__(
+        self,
+        folder: Path,
+        sandbox: Witness,
+        commands: dict[str, str],
+        valkey: Server | None = None,
+        url: str = "",
+    ) -> None:
+        """Nothing runs yet. `valkey`: a Redis of another kind, found under `url`."""
         own = "run" in commands.values()
-        super().__init__(folder, sandbox, redis="embedded" if own else f"unix://{folder}/data/valkey.sock")
+        url = url or ("embedded" if own else f"unix://{folder}/data/valkey.sock")
+        super().__init__(folder, sandbox, redis=url)
         self.rewrite('organization = "acme"', 'organization = "acme"\ntimeout = "2s"')
         self.config.write_text(self.config.read_text(encoding="utf-8") + _MORE, encoding="utf-8")
-        self.valkey = None if own else EmbeddedValkey(folder / "data")
+        self.valkey: Server | None = valkey or (None if own else EmbeddedValkey(folder / "data"))
         self.commands = commands
         self.company = Company(SEED)
         self.senders = Senders(self.port, SEED)
@@ -150,6 +173,11 @@ class Rig(Place):
             token = await self.store.call("GET", key)
             return int(token.split(" ", 1)[1].split("-")[-2]) if token else None
         return None
+
+    async def deferred(self) -> bool:
+        """Tell whether a worker has put off what another's call may still change, and has let it be."""
+        key = self.store.key("work", target_id(self.settings.targets[0]))
+        return bool(await self.store.call("ZCOUNT", key, f"({time.time() * 1000 + 1000}", "+inf"))
 
     @contextlib.contextmanager
     def frozen(self, pid: int) -> Iterator[None]:

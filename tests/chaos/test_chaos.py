@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 
 import pytest
@@ -64,53 +64,132 @@ async def test_kill_9_below_bridge_run(running_rig: MakeRig) -> None:
         await rig.ends_right("1 kill -9: children of bridge run")
 
 
-FROZEN = {
+# What a call is, what makes a worker make it, and what is told to undo it meanwhile.
+CALLS = {
     "invite": ("POST .*/invites$", [("user_comes", 20, 0, 0)], [("user_goes", 20, 0, 0)]),
     "removal": ("DELETE .*/members/", [("user_goes", 10, 0, 0)], [("user_comes", 10, 0, 0)]),
     "new team": ("PUT .*/teams$", [("joins", 0, 7, 2)], [("joins", 1, 7, 2)]),
     "team": ("PUT .*/teams/.*/members$", [("joins", 2, 0, 0)], [("leaves", 2, 0, 0)]),
 }
+TWO = {"serve": "serve", "worker-1": "worker", "worker-2": "worker"}
+FREEZING = str(Path(__file__).with_name("freezing_worker.py"))
+Acts = list[tuple[str, int, int, int]]
 
 
 async def test_a_worker_frozen_in_a_call_leaves_nothing_wrong(running_rig: MakeRig) -> None:
     """Each kind of call at the same time, as they are mostly waiting; each has a bridge of its own."""
-    await asyncio.gather(*(_freeze_in(what, running_rig) for what in FROZEN))
+    await _at_once(_freeze_in(what, running_rig) for what in CALLS)
 
 
 async def _freeze_in(what: str, running_rig: MakeRig) -> None:
     """The call takes effect after another has taken over and the opposite was done; then it wakes up."""
-    match, first, then = FROZEN[what]
+    match, first, then = CALLS[what]
     done = (
         what == "new team"
     )  # made at once, only its answer comes late: a team that comes late is made twice
-    async with running_rig({"serve": "serve", "worker-1": "worker", "worker-2": "worker"}) as rig:
-        sandbox, company = rig.sandbox, rig.company
-        for act in (("user_comes", 10, 0, 0), ("joins", 3, 0, 0)):
-            company.act(*act)
-        rig.tell()
-        await rig.until(lambda: len(sandbox.members()) == RESIDENTS + 2, "they are not there")
-        await rig.until(rig.quiet, "not quiet")
-        made = len(sandbox.calls_like(match))
-        sandbox.inject(next=[{"fault": "hang", "match": match, "after": done}])
-        for act in first:
-            company.act(*act)
-        rig.tell()
-        await asyncio.wait_for(sandbox.called(match, made + 1), END)
+    async with running_rig(TWO) as rig:
+        made = await _arrange(rig, match)
+        rig.sandbox.inject(next=[{"fault": "hang", "match": match, "after": done}])
+        _act(rig, first)
+        await asyncio.wait_for(rig.sandbox.called(match, made + 1), END)
         pid = await rig.holder()
         assert pid
         with rig.frozen(pid):
-            for act in then:
-                company.act(*act)
-            rig.tell()
-            await rig.until(_another(rig, pid), "nobody has taken over", END)
-            await rig.until(lambda: not rig.senders.open, "not answered", END)
-            await rig.until(rig.quiet, "not quiet without it", END)
-            assert [] == rig.losses()
+            _act(rig, then)
+            await _is_right_without(rig, pid)
             rig.heal()  # now the call arrives
-            late = sandbox.calls_like(match)[made]
+            late = rig.sandbox.calls_like(match)[made]
             await rig.until(lambda: late.status, "the late call has no effect")
         await rig.until(lambda: not rig.losses(), "still wrong: " + what, 20)
         await rig.ends_right(f"2 frozen in a call: {what}")
+
+
+async def test_a_worker_frozen_between_check_and_call_leaves_nothing_wrong(running_rig: MakeRig) -> None:
+    """It held its lease when it looked. Its call leaves when another has taken over, and is waited for."""
+    await _at_once(_freeze_before(what, running_rig, "15s") for what in CALLS)
+
+
+async def test_a_worker_frozen_for_longer_than_a_call_makes_none(running_rig: MakeRig) -> None:
+    """When it wakes up another has done the opposite, and the call's time is over: it never leaves."""
+    await _at_once(_freeze_before(what, running_rig, "2s") for what in CALLS)
+
+
+async def _freeze_before(what: str, running_rig: MakeRig, patience: str) -> None:
+    match, first, then = CALLS[what]
+    commands = {"serve": "serve", "worker-1": FREEZING, "worker-2": FREEZING}
+    async with running_rig(commands, patience=patience) as rig:
+        await _arrange(rig, match)
+        (rig.folder / "freeze").write_text(match, encoding="utf-8")
+        _act(rig, first)
+        await rig.until(lambda: not (rig.folder / "freeze").exists(), "nobody freezes", END)
+        pid = await rig.holder()
+        assert pid
+        with rig.frozen(pid):  # it is already; at the end of the block it wakes up
+            made = len(rig.sandbox.calls_like(match))
+            _act(rig, then)
+            if patience == "2s":
+                await _is_right_without(rig, pid)
+                made = len(rig.sandbox.calls_like(match))
+            else:
+                await rig.until(rig.deferred, "nobody has taken over", END)
+        if patience != "2s":
+            await rig.until(lambda: len(rig.sandbox.calls_like(match)) > made, "the late call never came")
+        await rig.ends_right(f"2 frozen before a call of {patience}: {what}")
+        assert patience != "2s" or len(rig.sandbox.calls_like(match)) == made, "it came too late"
+
+
+async def test_a_worker_killed_in_a_call_leaves_nothing_wrong(running_rig: MakeRig) -> None:
+    """The call takes effect when it is dead and another has taken over, before the call's time is up."""
+    await _at_once(_kill_in(what, running_rig) for what in CALLS)
+
+
+async def _kill_in(what: str, running_rig: MakeRig) -> None:
+    match, first, then = CALLS[what]
+    async with running_rig(TWO, patience="15s") as rig:
+        made = await _arrange(rig, match)
+        rig.sandbox.inject(next=[{"fault": "hang", "match": match, "late": True}])
+        _act(rig, first)
+        await asyncio.wait_for(rig.sandbox.called(match, made + 1), END)
+        pid = await rig.holder()
+        assert pid
+        rig.strike(pid)
+        _act(rig, then)
+        await rig.until(rig.deferred, "nobody has taken over", END)
+        rig.heal()  # now the call arrives
+        late = rig.sandbox.calls_like(match)[made]
+        await rig.until(lambda: late.status, "the late call has no effect")
+        await rig.ends_right(f"2 killed in a call: {what}")
+
+
+async def _at_once(scenarios: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run scenarios side by side; when one fails the others end their processes too."""
+    async with asyncio.TaskGroup() as group:
+        for scenario in scenarios:
+            group.create_task(scenario)
+
+
+async def _arrange(rig: Rig, match: str) -> int:
+    """Let a few people come; return how many calls of a kind that took."""
+    for act in (("user_comes", 10, 0, 0), ("joins", 3, 0, 0)):
+        rig.company.act(*act)
+    rig.tell()
+    await rig.until(lambda: len(rig.sandbox.members()) == RESIDENTS + 2, "they are not there")
+    await rig.until(rig.quiet, "not quiet")
+    return len(rig.sandbox.calls_like(match))
+
+
+def _act(rig: Rig, acts: Acts) -> None:
+    for act in acts:
+        rig.company.act(*act)
+    rig.tell()
+
+
+async def _is_right_without(rig: Rig, pid: int) -> None:
+    """Wait until another worker than the frozen one has done all there is to do."""
+    await rig.until(_another(rig, pid), "nobody has taken over", END)
+    await rig.until(lambda: not rig.senders.open, "not answered", END)
+    await rig.until(rig.quiet, "not quiet without it", END)
+    assert [] == rig.losses()
 
 
 def _another(rig: Rig, pid: int) -> Callable[[], Awaitable[bool]]:

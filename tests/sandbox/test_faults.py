@@ -37,6 +37,17 @@ async def test_not_json(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
 
+async def test_truncated(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """200 with less than it announces, and no JSON."""
+    sandbox.inject(next=[{"fault": "truncated", "match": "GET .*/members$"}])
+    answer = await api.get("/members")
+    assert (answer.status_code, int(answer.headers["Content-Length"])) == (200, 1000)
+    assert answer.content.startswith(b'{"items": [')
+    with pytest.raises(ValueError, match="Unterminated"):
+        answer.json()
+    assert (await api.get("/members")).json()["items"]
+
+
 async def test_a_hang_ends_when_switched_off(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     """A hanging call is not carried out before the fault is off; then it is, and gets its answer."""
     sandbox.inject(always="hang")
@@ -65,6 +76,19 @@ async def test_the_answer_is_lost_after_the_change(api: httpx.AsyncClient, sandb
     assert (await api.put("/teams", json={"title": "A"})).status_code == 500
     assert (await api.put("/teams", json={"title": "A"})).status_code == 201
     assert [title for title, _ in sandbox.team_list()] == ["A", "A"]
+
+
+async def test_a_late_call_is_carried_out(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """With `late` a hanging call has its effect when the hang is over, though nobody waits for it."""
+    sandbox.inject(next=[{"fault": "hang", "late": True}])
+    task = asyncio.create_task(api.put("/teams", json={"title": "A"}))
+    await sandbox.called("PUT .*/teams$")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (task.done(), sandbox.team_list()) == (False, [])
+    sandbox.heal()
+    assert (await task).status_code == 201
+    assert [("A", set())] == sandbox.team_list()
 
 
 async def test_a_reset_is_no_answer(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
@@ -186,7 +210,7 @@ async def test_faults_over_http(root: httpx.AsyncClient, sandbox: Sandbox) -> No
     )
     shown = answer.json()
     assert (shown["always"], shown["latency"]) == (None, 0.5)
-    assert shown["next"] == [{"fault": "hang", "match": "GET", "after": False, "times": 1}]
+    assert shown["next"] == [{"fault": "hang", "match": "GET", "after": False, "late": False, "times": 1}]
     assert shown == (await root.get("/sandbox/faults")).json()
     await root.delete("/sandbox/faults")
     assert Faults() == sandbox.faults

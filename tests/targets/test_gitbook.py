@@ -1,6 +1,7 @@
 """GitBook's client against the sandbox, over HTTP."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -529,6 +530,19 @@ async def test_a_lost_lease_stops_a_call(sandbox: Sandbox, client: GitBook) -> N
     with pytest.raises(ValueError, match="the lease is lost"):
         await client.ping()
     assert len(sandbox.calls) == 1
+
+
+async def test_a_process_that_froze_behind_the_check_sends_nothing(sandbox: Sandbox) -> None:
+    """A call's time counts from before the check: who waits it out need not fear that one leaves later."""
+    client = make_client(sandbox, timeout=0.05)
+
+    async def freeze() -> None:
+        time.sleep(0.1)  # noqa: ASYNC251 # nothing runs meanwhile, as in a process that is stopped
+
+    client.before_call = freeze
+    assert isinstance(await failed(client, WRITES["remove"](sandbox)), UnavailableError)
+    assert sandbox.calls == []
+    await client.close()
 
 
 @pytest.mark.parametrize("ahead", [3600, 0, -3600])
