@@ -1,7 +1,6 @@
 """How many calls an onboarding takes, how many are answered 429, and how long it lasts under a limit."""
 
 import asyncio
-import math
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,11 +64,6 @@ async def test_calls(bench: Bench, table: Table) -> None:
             calls = len(sandbox.calls)
         table.add(f"calls for {EVENTS:,} events, {what}", calls, "calls", calls / EVENTS, str(reach))
         assert calls <= 2 * reach
-        if pace:
-            minutes = (math.ceil(calls / 60) - 1, math.ceil(EVENTS / 60) - 1)
-            arithmetic = "minutes it takes at 60 calls a minute (worked out from these calls)"
-            table.add(arithmetic, minutes[0], "min", minutes[0] / minutes[1], "shown")
-            table.add("the same with one call for each event", minutes[1], "min")
 
 
 async def test_refused_calls(bench: Bench, table: Table) -> None:
