@@ -76,6 +76,59 @@ def test_tolerances(kind: str, seconds: float) -> None:
     assert parse(source(kind=kind, tolerance="90s")).sources[0].tolerance_seconds == 90
 
 
+def test_what_thin_events_leave_open_is_read_from_the_directory() -> None:
+    """Of those of a directory, the first source that says where; the token is read again with the others."""
+    hooks = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["x"], "directory": "okta"}
+    api = {"api_url": "https://acme.okta.com/", "api_token": HIDDEN}
+    settings = parse({"sources": [SOURCE, {**hooks, "name": "old"}, {**hooks, **api}]})
+    (flow, old, new) = settings.sources
+    assert (flow.is_thin, old.is_thin, old.reads_back, new.reads_back) == (False, True, False, True)
+    assert settings.reader_of("okta") is new
+    assert settings.reader_of("corp") is None
+    assert new.api_url == "https://acme.okta.com"
+    assert "sources[2].api_token" in inline_secrets(settings)
+
+
+def test_an_api_token_is_read_again(tmp_path: Path) -> None:
+    """On SIGHUP; one that cannot be read any more stays, and is told."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    hooks = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["x"], "api_token": "file:token"}
+    settings = parse({"sources": [{**hooks, "api_url": "https://acme.okta.com"}]}, tmp_path)
+    token = settings.sources[0].api_token
+    assert token
+    file.write_text("new")
+    assert (settings.reload_secrets(), token.reveal()) == ([], "new")
+    file.unlink()
+    assert "cannot be read" in settings.reload_secrets()[0]
+    assert token.reveal() == "new"
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"api_token": "x"}, "api_url: is missing, api_token needs it"),
+        (
+            {"api_url": "https://acme.okta.com"},
+            'api_token: is missing, api_url needs it: write api_token = "env:OKTA_API_TOKEN"',
+        ),
+        (
+            {"api_url": "https://acme-admin.okta.com", "api_token": "x"},
+            'api_url: is the address of the Admin Console: write api_url = "https://acme.okta.com"',
+        ),
+        ({"api_url": "https://acme.okta.com/api/v1", "api_token": "x"}, 'api_url: has the path "/api/v1"'),
+        ({"api_url": "acme.okta.com", "api_token": "x"}, "api_url: is not an http(s) URL"),
+        ({"application": "GitBook"}, 'write application = "0oa1gitbook"'),
+        ({"kind": "jackson", "application": "0oa1"}, 'application: is for kind = "okta-event-hooks"'),
+        ({"kind": "jackson", "api_url": "https://a.test", "api_token": "x"}, "api_token: is for kind ="),
+    ],
+)
+def test_mistakes_about_the_api_of_okta(keys: dict[str, Any], problem: str) -> None:
+    """Each says what to write instead."""
+    told = problems(source(**{"kind": "okta-event-hooks", **keys}))
+    assert any(problem in line for line in told), told
+
+
 # -- single mistakes
 
 
@@ -93,6 +146,14 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [  # file, key, what is w
     ({"receiver": {"port": 70000}}, "receiver.port", "input should be less than or equal", "port = 8080"),
     ({"receiver": {"max_body": "2 cats"}}, "receiver.max_body", "is not a size", 'max_body = "2MB"'),
     ({"receiver": {"max_body": True}}, "receiver.max_body", "is not a size", 'max_body = "2MB"'),
+    (
+        {"receiver": {"trusted_proxies": ["10.0.0.0/8", "10.0.0.1/8"]}},
+        "receiver.trusted_proxies[1]",
+        '"10.0.0.1/8" is an address within a network',
+        'write "10.0.0.0/8"',
+    ),
+    (source(networks=["acme"]), "sources[0].networks[0]", '"acme" is not a network', '"203.0.113.0/24"'),
+    (source(networks=["::1", 7]), "sources[0].networks[1]", "is not a text", '"203.0.113.0/24"'),
     ({"receiver": {"max_body": 0}}, "receiver.max_body", "input should be greater", 'max_body = "2MB"'),
     ({"receiver": 7}, "receiver", "input should be a valid dictionary", ""),
     ({"receivers": {}}, "receivers", NO_KEY, ""),
@@ -106,7 +167,6 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [  # file, key, what is w
     (source(name=None), "sources[0].name", "is missing", 'name = "okta"'),
     (source(name="Okta!"), "sources[0].name", "string should match", 'name = "okta"'),
     (source(kind="okta"), "sources[0].kind", "input should be 'okta-workflows', ", 'kind = "okta-workflows"'),
-    (source(kind="scim"), "sources[0].kind", '"scim" is not in this version: write one of "jackson", ', ""),
     (source(secrets=None), "sources[0].secrets", "is missing", 'secrets = ["env:OKTA_SECRET"]'),
     (source(secrets=[""]), "sources[0].secrets[0]", "string should", 'secrets = ["env:OKTA_SECRET"]'),
     (source(secrets=["env:NO_SUCH"]), "sources[0].secrets[0]", "the environment variable NO_SUCH is", ""),
@@ -273,6 +333,34 @@ def test_urls_end_without_a_slash() -> None:
 def test_addresses_of_redis(url: str) -> None:
     """All kinds."""
     assert parse({"redis": {"url": url}}).redis.url == url
+
+
+def test_an_address_of_redis_may_be_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold a password, so it is taken from the environment or a file, and is shown nowhere."""
+    url = f"rediss://bridge:{HIDDEN}@h1:6380/2"
+    (tmp_path / "redis").write_text(f"{url}\n")
+    monkeypatch.setenv("REDIS_URL", url)
+    for reference in ("file:redis", "env:REDIS_URL"):
+        (tmp_path / "bridge.toml").write_text(f'[redis]\nurl = "{reference}"')
+        settings = read_settings(tmp_path / "bridge.toml")
+        assert settings.redis.url == url
+        assert HIDDEN not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("kept", "wrong"), [(f"{HIDDEN}@h1", "string should match"), (f"redis://:{HIDDEN}@h1:port", NO_REDIS)]
+)
+def test_an_address_kept_elsewhere_that_is_none(
+    kept: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mistake is named, not what was found there; nor can it lead nowhere."""
+    monkeypatch.setenv("REDIS_URL", kept)
+    with pytest.raises(SettingsError, match=wrong) as caught:
+        parse({"redis": {"url": "env:REDIS_URL"}})
+    assert HIDDEN not in str(caught.value)
+    monkeypatch.delenv("REDIS_URL")
+    with pytest.raises(SettingsError, match=r"redis\.url: the environment variable REDIS_URL is not set"):
+        parse({"redis": {"url": "env:REDIS_URL"}})
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,8 @@ import typer
 from rich.text import Text
 
 from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, out, print_json
+from bridge.directories.base import DirectoryError, LimitedError, RejectedError
+from bridge.directories.okta import Okta
 from bridge.embedded import server_binary
 from bridge.logs import mask_email, mask_secrets
 from bridge.settings import (
@@ -77,11 +80,13 @@ def check(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
     if json:
         print_json([asdict(each) for each in findings])
     else:
-        _print(findings, failed)
+        print_findings(findings)
     raise typer.Exit(1 if failed else 0)
 
 
-def _print(findings: list[Finding], failed: int) -> None:
+def print_findings(findings: list[Finding]) -> None:
+    """Print a line for each, and how many are to be put right."""
+    failed = sum(not each.ok for each in findings)
     width = max(len(each.name) for each in findings)
     for each in findings:
         mark, style = ("!", "yellow") if each.warning else ("✓", "green") if each.ok else ("✗", "red")
@@ -92,13 +97,12 @@ def _print(findings: list[Finding], failed: int) -> None:
 
 async def examine(settings: Settings, path: Path) -> list[Finding]:
     """Return what was found, in the order of the file."""
-    reached = await asyncio.gather(
+    redis, sources, targets = await asyncio.gather(
         _reach_redis(settings.redis),
-        *(_reach_target(target, settings.logs.personal_data) for target in settings.targets),
+        asyncio.gather(*(_look_at_source(source, settings) for source in settings.sources)),
+        asyncio.gather(*(_reach_target(each, settings.logs.personal_data) for each in settings.targets)),
     )
-    redis, targets = reached[0], reached[1:]
-    sources = (_source(source, settings) for source in settings.sources)
-    return [*_config(settings, path), *redis, *sources, *(each for target in targets for each in target)]
+    return [*_config(settings, path), *redis, *chain(*sources), *chain(*targets)]
 
 
 def _config(settings: Settings, path: Path) -> Iterable[Finding]:
@@ -114,11 +118,44 @@ def _config(settings: Settings, path: Path) -> Iterable[Finding]:
 
 def _source(source: SourceSettings, settings: Settings) -> Finding:
     how = f"{source.kind} ({source.auth})" if source.kind == "okta-workflows" else source.kind
-    place = f"http://{settings.receiver.host}:{settings.receiver.port}/webhooks/{source.name}"
+    host = f"http://{settings.receiver.host}:{settings.receiver.port}"
+    is_scim = source.kind == "scim"
+    place = f"{host}/scim/{source.name}/v2" if is_scim else f"POST {host}/webhooks/{source.name}"
     name = f"source.{source.name}"
     if settings.targets and not settings.targets_of(source.directory_name):
-        return warn(name, f"{how}, POST {place}: no target listens to it (targets = [])")
-    return good(name, f"{how}, POST {place}")
+        return warn(name, f"{how}, {place}: no target listens to it (targets = [])")
+    return good(name, f"{how}, {place}")
+
+
+async def _look_at_source(source: SourceSettings, settings: Settings) -> list[Finding]:
+    """Return what is to be said of a source, and of the API behind it if its events are thin."""
+    api = [await _reach_api(source)] if source.is_thin else []
+    return [_source(source, settings), *api]
+
+
+async def _reach_api(source: SourceSettings) -> Finding:
+    """See whether what the events do not tell can be read."""
+    name = f"source.{source.name}.api"
+    if not (source.api_url and source.api_token):
+        return warn(
+            name,
+            "there is none: the login counts as the e-mail address, and a changed address is not seen: "
+            "set api_url and api_token (docs/senders/okta-event-hooks.md)",
+        )
+    client = Okta(source.api_url, source.api_token, timeout=_SECONDS)
+    try:
+        await client.ping()
+    except LimitedError as error:
+        return warn(name, f"{error.message}: check again in a minute")
+    except RejectedError as error:
+        token = source.api_token
+        place = "sources.api_token" if token.is_inline else token.reference
+        return bad(name, f"{source.api_url}: {error.message}: put a valid token into {place}")
+    except DirectoryError as error:
+        return bad(name, f"{source.api_url}: {error.message}: is api_url right, and can it be reached?")
+    finally:
+        await client.close()
+    return good(name, f"{source.api_url} takes the token; users and groups can be read")
 
 
 # Redis

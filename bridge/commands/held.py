@@ -21,10 +21,12 @@ from bridge.commands.common import (
     print_table,
     run_async,
 )
+from bridge.plan.held import Decision, Held
+from bridge.plan.judge import leaving_id
 from bridge.settings import Settings, parse_span
 from bridge.store.commit import Transaction
 from bridge.store.mirror import MirrorStore
-from bridge.store.targets import MEMBER, TEAM, Decision, Held, TargetStore
+from bridge.store.targets import MEMBER, TEAM, TargetStore
 
 _SHOWN = ("id", "target", "change", "reason")  # the rest is in the JSON
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `bridge parked` shows them.")]
@@ -191,19 +193,20 @@ async def _write(
 async def write_decision(target: TargetStore, held: Held, decision: Decision) -> None:
     """Write down what a person decided about a held change, and have it looked at at once.
 
-    A rejected one is no longer held: it is an exception now, until its cause is gone or it ends.
+    A rejected one is no longer held: it is an exception now, until its cause is gone or it ends. About
+    people who leave a team there is one decision each, so that a later one leaves the earlier ones alone.
     """
     now = int(time.time() * 1000)
-    answer = Decision(
-        decision.approved, decision.by, now, decision.why, decision.until, held.token, held.emails
-    )
+    answer = Decision(decision.approved, decision.by, now, decision.why, decision.until, held.token)
+    about = {leaving_id(held.id, email): email for email in held.emails} or {held.id: held.object[2:]}
     objects = [held.object, *(MEMBER + email for email in held.emails)]
     transaction = Transaction(target.store)
-    transaction.add(*target.decide(held.id, answer))
+    for ident, name in about.items():
+        transaction.add(*target.decide(ident, answer))
+        if decision.until:
+            transaction.add("ZADD", target.key("pending"), int(decision.until * 1000), name)
     if not decision.approved:
         transaction.add("HDEL", target.key("parked"), held.id)
-    if decision.until:
-        transaction.add("ZADD", target.key("pending"), int(decision.until * 1000), held.object[2:])
     transaction.add_all(target.mark(objects, now))
     transaction.add("RING", "converge", target.id, now)
     transaction.add_all(target.witness({

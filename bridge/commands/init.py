@@ -15,12 +15,12 @@ import typer
 from bridge.commands.common import DEFAULT_CONFIG, Config, fail, out
 from bridge.settings import SettingsError, parse_settings, read_settings
 
-Sender = Literal["okta-workflows", "jackson"]
+Sender = Literal["okta-workflows", "okta-event-hooks", "jackson", "scim"]
 Auth = Literal["bearer", "basic", "header", "hmac"]
 
-_SENDERS: tuple[Sender, ...] = ("okta-workflows", "jackson")
+_SENDERS: tuple[Sender, ...] = ("okta-workflows", "okta-event-hooks", "jackson", "scim")
 _AUTHS: tuple[Auth, ...] = ("bearer", "basic", "header", "hmac")
-_NAMES = {"okta-workflows": "okta", "jackson": "jackson"}
+_NAMES = {"okta-workflows": "okta", "okta-event-hooks": "okta", "jackson": "jackson", "scim": "idp"}
 _HEADER = "X-Api-Key"
 _GITBOOK = "https://api.gitbook.com/v1"
 _NO_TOKEN = "put-the-gitbook-token-here"  # noqa: S105 - says so itself
@@ -33,7 +33,21 @@ _SENT_AS = {
     "header": f"sent as the header `{_HEADER}: <secret>`",
     "hmac": "the key of `X-Bridge-Signature: v1=<hex of HMAC-SHA256>`, beside `X-Bridge-Timestamp`",
     "jackson": "given as the directory's webhook secret",
+    "okta-event-hooks": "the hook's authentication secret; its authentication field is `Authorization`",
+    "scim": "the bearer token: Okta's HTTP Header authorization, Entra ID's Secret Token",
 }
+_TRIED = {  # what the sender might send that does no harm
+    "okta-event-hooks": (
+        '{"data": {"events": [{"eventType": "group.lifecycle.create", "outcome": {"result": "SUCCESS"}, '
+        '"target": [{"type": "UserGroup", "id": "test", "displayName": "Test"}]}]}}'
+    ),
+    "jackson": '{"directory_id": "test", "event": "group.created", "data": {"id": "test", "name": "Test"}}',
+    "okta-workflows": '{"event": "group.created", "group": {"id": "test", "name": "Test"}}',
+}
+_API = """\
+# api_url = "https://acme.okta.com"\t# Okta's events tell a login and no address: with these two
+# api_token = "env:OKTA_API_TOKEN"\t# the address is read from Okta (a read-only admin's token)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ class Answers:
 
     @property
     def name(self) -> str:
-        """The source's name, which is also the end of its URL."""
+        """The source's name, which is also in its URL."""
         return _NAMES[self.sender]
 
     @property
@@ -76,9 +90,14 @@ class Answers:
         return None if self.token.startswith(("env:", "file:")) else self.folder / "gitbook"
 
     @property
+    def place(self) -> str:
+        """The path that the sender is given."""
+        return f"/scim/{self.name}/v2" if self.sender == "scim" else f"/webhooks/{self.name}"
+
+    @property
     def url(self) -> str:
         """Where this machine listens for the sender."""
-        return f"http://127.0.0.1:8080/webhooks/{self.name}"
+        return f"http://127.0.0.1:8080{self.place}"
 
 
 def init(  # noqa: PLR0917 - a command's options are its arguments
@@ -228,7 +247,8 @@ def render(answers: Answers) -> str:
     """Return the commented bridge.toml."""
     folder = answers.folder.name
     token = answers.token if answers.token_file is None else f"file:{folder}/gitbook"
-    auth = "" if answers.sender == "jackson" else f"auth = {_toml(answers.auth)}\n"
+    auth = f"auth = {_toml(answers.auth)}\n" if answers.sender == "okta-workflows" else ""
+    api = _API if answers.sender == "okta-event-hooks" else ""
     auth += f"header = {_toml(_HEADER)}\n" if answers.proof == "header" else ""
     return _aligned(f"""\
 # Directory Bridge, as `bridge init` wrote it. Relative paths are relative to this file.
@@ -250,11 +270,11 @@ port = 8080
 level = "info"\t# debug | info | warning | error
 personal_data = false\t# true: whole e-mail addresses in the logs
 
-[[sources]]\t# who sends events: POST /webhooks/{answers.name}
+[[sources]]\t# who sends events, to {answers.place}
 name = {_toml(answers.name)}
 kind = {_toml(answers.sender)}
 {auth}secrets = [{_toml(f"file:{folder}/{answers.name}")}]\t# any of them verifies
-
+{api}
 [[targets]]\t# where people become members
 name = "docs"
 kind = "gitbook"
@@ -309,16 +329,13 @@ def _tell(answers: Answers) -> None:
         f"{answers.token_file}  (mode 0600)" if answers.token_file else answers.token.removeprefix("file:")
     )
     missing = "" if answers.token else "  <- put the GitBook token in there first"
-    body = '{"event": "group.created", "group": {"id": "test", "name": "Test"}}'
-    if answers.sender == "jackson":
-        body = '{"directory_id": "test", "event": "group.created", "data": {"id": "test", "name": "Test"}}'
     lines = (
         f"Wrote {answers.path}: dry-run mode, nothing will be changed at GitBook.",
         "",
         "Give your sender",
         f"  the URL     {answers.url}",
         "              (senders elsewhere reach it over https: behind a proxy or tunnel of yours,",
-        f"              as https://<your host>/webhooks/{answers.name})",
+        f"              as https://<your host>{answers.place})",
         f"  the secret  in {answers.secret_file}  (mode 0600)",
         f"              {_SENT_AS[answers.proof]}",
         "",
@@ -327,15 +344,24 @@ def _tell(answers: Answers) -> None:
         "Next",
         f"  1. bridge check{option}     is everything in place?",
         f"  2. bridge run{option}       receiver and worker, until Ctrl-C",
-        "  3. let your sender send an event; this one does no harm and is answered",
-        '     {"accepted": 1, "duplicates": 0}:',
+        f"  3. bridge source test {answers.name}{option}     would your sender get through?",
+        *_first_event(answers),
         "",
-        signed_curl(answers.proof, answers.url, answers.secret_file, body),
-        "",
-        f"  4. bridge plan{option}      what would be done, and why",
-        f'  5. set mode = "apply" in {answers.path} and start `bridge run` again',
+        f"  5. bridge plan{option}      what would be done, and why",
+        f'  6. set mode = "apply" in {answers.path} and start `bridge run` again',
     )
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _first_event(answers: Answers) -> tuple[str, ...]:
+    if answers.sender == "scim":
+        return ("  4. let your provider test the connection, and assign somebody to its application",)
+    return (
+        "  4. let your sender send an event; this one does no harm and is answered",
+        '     {"accepted": 1, "duplicates": 0}:',
+        "",
+        signed_curl(answers.proof, answers.url, answers.secret_file, _TRIED[answers.sender]),
+    )
 
 
 def signed_curl(proof: str, url: str, secret_file: Path, body: str) -> str:
@@ -349,6 +375,7 @@ def signed_curl(proof: str, url: str, secret_file: Path, body: str) -> str:
         "header": f'-H "{_HEADER}: {read}"',
         "hmac": f'-H "X-Bridge-Timestamp: $t" -H "X-Bridge-Signature: v1={digest}"',
         "jackson": f'-H "BoxyHQ-Signature: t=$t,s={digest}"',
+        "okta-event-hooks": f'-H "Authorization: {read}"',
     }
     begin += "000" if proof == "jackson" else ""
     return f'{begin}\ncurl {url} -d "$b" {headers[proof]}'

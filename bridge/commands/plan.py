@@ -1,5 +1,6 @@
 """`bridge plan`: what would be done now, and why."""
 
+import time
 from typing import Any
 
 from bridge.commands.common import (
@@ -13,7 +14,8 @@ from bridge.commands.common import (
     print_table,
     run_async,
 )
-from bridge.planning import Plan, make_plan
+from bridge.plan.steps import Plan
+from bridge.planning import make_plan
 from bridge.settings import Settings
 from bridge.store.journal import Journal
 from bridge.store.redis import open_store
@@ -32,7 +34,9 @@ async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
             client = GitBook(target.api_url, target.organization, target.token, target.timeout)
             try:
                 known = TargetStore(store, target_id(target))
-                plans[target.name] = await make_plan(settings, target, known, client)
+                plans[target.name] = await make_plan(
+                    settings, target, known, client, time.time_ns() // 1_000_000
+                )
             except TargetError as error:
                 plans[target.name] = error.message
             finally:

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from bridge.commands.apis import api_lines, read_apis
 from bridge.commands.common import (
     DEFAULT_CONFIG,
     Config,
@@ -15,11 +16,14 @@ from bridge.commands.common import (
     print_table,
     run_async,
 )
-from bridge.settings import Settings
+from bridge.settings import Settings, SourceSettings
+from bridge.store.front import FrontNews, FrontStore
 from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
+from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store, open_store
 from bridge.store.targets import Pause, TargetState, TargetStore, target_id
+from bridge.store.tombstones import too_old
 
 _WORKER_ALIVE_MS = 10_000
 
@@ -35,7 +39,32 @@ async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     for target in settings.targets:
         targets[target.name] = await _read_target(TargetStore(store, target_id(target)), now)
     counts = {"accepted": accepted, "folded": folded, "pending": accepted - folded, "unresolved": unresolved}
-    return {"journal": counts, "targets": targets, "workers": alive}
+    counts["too_old"] = await too_old(store)
+    sources = await read_sources(settings, store)
+    for name, api in (await read_apis(settings, store, now)).items():
+        sources[name]["api"] = api
+    return {"journal": counts, "targets": targets, "workers": alive, "sources": sources}
+
+
+async def read_sources(settings: Settings, store: Store) -> dict[str, Any]:
+    """Return what the receivers tell of each source, some seconds late. Raises one of STORE_ERRORS."""
+    told = await FrontStore(store).read(source.name for source in settings.sources)
+    notices = await read_notices(store, told)
+    return {
+        source.name: _describe(source, told[source.name], notices[source.name]) for source in settings.sources
+    }
+
+
+def _describe(source: SourceSettings, told: FrontNews, notices: list[KeptNotice]) -> dict[str, Any]:
+    labels = [secret.label(number) for number, secret in enumerate(source.all_secrets)]
+    return {
+        "last_delivery": moment(told.delivered),
+        "refused": told.refused.count,
+        "last_refused": moment(told.refused.at),
+        "reason": told.refused.reason or None,
+        "secrets": [{"secret": label, "last_used": moment(told.secrets.get(label))} for label in labels],
+        "notices": [{"at": moment(notice.at), "text": notice.text} for notice in notices],
+    }
 
 
 async def _read_target(store: TargetStore, now: int) -> dict[str, Any]:
@@ -71,10 +100,19 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
         f"Events: {journal['accepted']} accepted, {journal['folded']} processed, "
         f"{journal['pending']} pending, {journal['unresolved']} unresolved. Workers: {told['workers']}."
     )
+    if journal["too_old"]:
+        out.print(
+            f"{journal['too_old']} event(s) were refused: they had happened too long ago (retention.journal)."
+        )
+    _print_targets(told["targets"])
+    _print_sources(told["sources"])
+
+
+def _print_targets(targets: dict[str, Any]) -> None:
     columns = ("state", "due", "running", "waiting", "parked", "dead", "members")
-    rows = [(name, *(row[column] for column in columns)) for name, row in told["targets"].items()]
+    rows = [(name, *(row[column] for column in columns)) for name, row in targets.items()]
     print_table("Targets", ("target", *columns), rows)
-    for name, row in told["targets"].items():
+    for name, row in targets.items():
         if row["reason"]:
             until = f" (tries again at {row['resumes_at']})" if row["resumes_at"] else ""
             out.print(f"{name}: {row['reason']}{until}", markup=False, highlight=False)
@@ -84,3 +122,19 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
             )
         if row["dead"]:
             out.print(f"{name}: {row['dead']} object(s) given up: see `bridge dead`", markup=False)
+
+
+def _print_sources(sources: dict[str, Any]) -> None:
+    columns = ("last_delivery", "refused", "last_refused")
+    rows = [(name, *(row[column] for column in columns)) for name, row in sources.items()]
+    print_table("Sources", ("source", "last delivery", "not let in", "last time"), rows)
+    for name, row in sources.items():
+        if row["reason"]:
+            out.print(f"{name}: last not let in because {row['reason']}", markup=False, highlight=False)
+        for secret in row["secrets"] if len(row["secrets"]) > 1 else ():
+            used = f"last used {secret['last_used']}" if secret["last_used"] else "not used yet"
+            out.print(f"{name}: the secret {secret['secret']} was {used}", markup=False, highlight=False)
+        for line in api_lines(name, row["api"]) if "api" in row else ():
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        for notice in row["notices"]:
+            out.print(f"{name}: {notice['text']} ({notice['at']})", markup=False, highlight=False)

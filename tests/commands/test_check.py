@@ -16,6 +16,7 @@ from bridge.embedded import EmbeddedValkey
 from bridge.sandbox import Sandbox, running_sandbox
 from bridge.settings import RedisSettings, parse_settings
 from bridge.store.redis import Store
+from tests.directories.fake_okta import TOKEN, FakeOkta, running_okta
 
 BRIDGE = Path(sys.executable).with_name("bridge")
 
@@ -79,6 +80,58 @@ async def test_no_secret_is_shown(tmp_path: Path, config: dict[str, Any], sandbo
     findings = await found(tmp_path, config)
     for secret in (sandbox.token, "hush-hush", "pass-word"):
         assert secret not in repr(findings)
+
+
+# Okta's API
+
+
+@pytest.fixture
+async def okta(config: dict[str, Any]) -> AsyncIterator[FakeOkta]:
+    """An Okta whose event hooks are configured, with its API."""
+    async with running_okta() as running:
+        config["sources"].append({"name": "hooks", "kind": "okta-event-hooks", "secrets": ["file:secret"]})
+        config["sources"][1] |= {"api_url": running.url, "api_token": TOKEN}
+        yield running
+
+
+async def test_an_api_behind_a_source_is_tried(
+    tmp_path: Path, config: dict[str, Any], okta: FakeOkta
+) -> None:
+    """One line below its source."""
+    findings = await found(tmp_path, config)
+    finding = findings["source.hooks.api"]
+    assert (finding.ok, finding.warning) == (True, False)
+    assert "users and groups can be read" in finding.detail
+    assert list(findings).index("source.hooks.api") == list(findings).index("source.hooks") + 1
+    assert TOKEN not in repr(findings)
+
+
+@pytest.mark.parametrize(
+    ("fault", "ok", "detail"),
+    [
+        (401, False, "put a valid token into sources.api_token"),
+        (403, False, "does not let the token read users"),
+        ("html", False, "is api_url right?"),
+        (503, False, "Okta answered 503: is api_url right, and can it be reached?"),
+        (429, True, "check again in a minute"),
+    ],
+)
+async def test_an_api_that_does_not_answer_as_it_should(
+    tmp_path: Path, config: dict[str, Any], okta: FakeOkta, fault: Any, ok: bool, detail: str
+) -> None:
+    """It says what to put right."""
+    okta.fault = fault
+    finding = (await found(tmp_path, config))["source.hooks.api"]
+    assert finding.ok is ok
+    assert detail in finding.detail
+
+
+async def test_event_hooks_without_an_api_are_warned_about(tmp_path: Path, config: dict[str, Any]) -> None:
+    """What cannot be known without it."""
+    config["sources"][0]["kind"] = "okta-event-hooks"
+    finding = (await found(tmp_path, config))["source.okta.api"]
+    assert (finding.ok, finding.warning) == (True, True)
+    assert "a changed address is not seen" in finding.detail
 
 
 # Redis

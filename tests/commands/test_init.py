@@ -43,7 +43,9 @@ def mode_of(path: Path) -> int:
         (("--sender", "okta-workflows", "--auth", "basic"), "okta", "okta-workflows", "basic"),
         (("--sender", "okta-workflows", "--auth", "header"), "okta", "okta-workflows", "header"),
         (("--sender", "okta-workflows", "--auth", "hmac"), "okta", "okta-workflows", "hmac"),
+        (("--sender", "okta-event-hooks"), "okta", "okta-event-hooks", "bearer"),
         (("--sender", "jackson"), "jackson", "jackson", "bearer"),
+        (("--sender", "scim"), "idp", "scim", "bearer"),
     ],
 )
 def test_writes_a_file_that_can_be_used(
@@ -142,6 +144,31 @@ def test_asks_for_what_no_flag_says(tmp_path: Path) -> None:
     assert settings.targets[0].members.groups == ("Writers", "Editors")
 
 
+def test_event_hooks_are_told_where_to_type_what(tmp_path: Path) -> None:
+    """The two fields of Okta's form, a body that is accepted, and what an API token adds."""
+    code, output = run_init(tmp_path, "--sender", "okta-event-hooks", "--organization", "acme", "--yes")
+    assert code == 0, output
+    assert "the hook's authentication secret; its authentication field is `Authorization`" in output
+    assert "https://<your host>/webhooks/okta" in output
+    text = (tmp_path / "bridge.toml").read_text()
+    assert "# api_token = " in text
+    (line,) = [line for line in output.splitlines() if line.startswith("b='")]
+    body = line.removeprefix("b='").partition("'; t=")[0].encode()
+    source = make_source(read_settings(tmp_path / "bridge.toml").sources[0])
+    (news,) = source.parse(Delivery({}, body, 1), None).news
+    assert (news.name, news.group and news.group.id) == ("group.created", "test")
+
+
+def test_scim_providers_are_told_base_url_and_token(tmp_path: Path) -> None:
+    """Where the bridge speaks SCIM, and in which file the bearer token is."""
+    code, output = run_init(tmp_path, "--sender", "scim", "--organization", "acme", "--yes")
+    assert code == 0, output
+    assert "http://127.0.0.1:8080/scim/idp/v2" in output
+    assert "https://<your host>/scim/idp/v2" in output
+    assert str(tmp_path / "bridge.secrets" / "idp") in output
+    assert "webhooks" not in output + (tmp_path / "bridge.toml").read_text()
+
+
 def test_a_missing_token_can_be_put_in_later(tmp_path: Path) -> None:
     """Without a token the file for it is there, and people are told to fill it."""
     code, output = run_init(tmp_path, "--yes", "--organization", "acme")
@@ -182,14 +209,14 @@ def test_an_organisation_is_needed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-@pytest.mark.parametrize("proof", ["bearer", "header", "hmac", "jackson"])
+@pytest.mark.parametrize("proof", ["bearer", "header", "hmac", "jackson", "okta-event-hooks"])
 async def test_the_line_to_try_is_accepted(tmp_path: Path, proof: str) -> None:
     """The command line that people are given sends what the source takes for genuine."""
     (tmp_path / "secret file").write_text("hush-hush\n")
     line = signed_curl(proof, "http://bridge.test", tmp_path / "secret file", '{"event": "user.created"}')
     headers, body = _sent(line)
-    raw: dict[str, Any] = {"name": "s", "kind": "jackson", "secrets": ["hush-hush"]}
-    if proof != "jackson":
+    raw: dict[str, Any] = {"name": "s", "kind": proof, "secrets": ["hush-hush"]}
+    if proof not in ("jackson", "okta-event-hooks"):
         raw |= {"kind": "okta-workflows", "auth": proof, "header": "X-Api-Key"}
     source = make_source(parse_settings({"sources": [raw]}, tmp_path / "bridge.toml").sources[0])
     await source.verify(Delivery(headers, body, time.time_ns() // 1_000_000))

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
 from bridge import serving
 from bridge.embedded import EmbeddedValkey
+from bridge.metrics import Metrics
 from bridge.settings import RedisSettings, Settings
 from bridge.store.redis import Store
 from bridge.store.schema import SchemaError
@@ -49,7 +51,7 @@ class Redis:
 
 async def test_a_receiver_that_finds_it_later_stops_serving(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis may be away when it starts: it is asked again until it answers."""
-    redis, servers = Redis(), [serving._server(lambda: None)]  # type: ignore[arg-type,misc]
+    redis, servers = Redis(), [serving.make_server(Starlette(), Metrics(), 1000)]
     monkeypatch.setattr(serving, "prepare", redis.prepare)
     monkeypatch.setattr(serving, "_LOOK_AGAIN", 0.01)
     with pytest.raises(SchemaError):

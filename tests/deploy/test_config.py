@@ -12,7 +12,8 @@ from bridge.settings import Settings, parse_settings, read_settings
 from tests.deploy.places import DEPLOY
 
 FILE = DEPLOY / "bridge.toml"
-_HIDDEN = re.compile(r"^# (?=\[|[a-z_]+ = )", re.MULTILINE)
+_HIDDEN = re.compile(r'^# (?=\[|[a-z_."*]+ = )', re.MULTILINE)
+FREE = {"sources.map.events"}  # tables whose keys are the sender's
 ORDER = ["redis", "receiver", "operators", "logs", "retention", "sources", "targets"]
 
 
@@ -54,6 +55,9 @@ def keys_in(table: Any, path: str = "") -> set[str]:
     """Every key of a parsed file, as a path."""
     found: set[str] = set()
     for name, value in table.items():
+        if path + name in FREE:
+            found.add(path + name)
+            continue
         inner = value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]
         for each in inner:
             found |= keys_in(each, f"{path}{name}.") if isinstance(each, dict) else {path + name}

@@ -34,10 +34,19 @@ class Receiver(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
+class Forwarded(Receiver):
+    """Answers with the X-Forwarded-For headers that came with the request."""
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.path = "|".join(self.headers.get_all("x-forwarded-for", []))
+        super().do_POST()
+
+
 @pytest.fixture
-def upstream() -> Iterator[int]:
+def upstream(request: pytest.FixtureRequest) -> Iterator[int]:
     """A receiver that takes everything; its port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), getattr(request, "param", Receiver)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
@@ -87,6 +96,17 @@ def test_only_senders_get_through(tmp_path: Path, upstream: int) -> None:
             assert (answer.status_code, answer.text) == (200, path)
         answers = {path: ask(port, "GET", path) for path in outside}
     assert dict.fromkeys(outside, 404) == {path: got and got.status for path, got in answers.items()}
+
+
+@pytest.mark.parametrize("upstream", [Forwarded], indirect=True)
+def test_sender_s_address_is_the_one_caddy_sees(tmp_path: Path, upstream: int) -> None:
+    """What a sender writes into X-Forwarded-For is not passed on: `networks` of sources rely on it."""
+    port = free_port()
+    with proxy(tmp_path, upstream, port):
+        wait_until(lambda: ask(port, "POST", "/"), "Caddy answers")
+        told = {"X-Forwarded-For": "203.0.113.9"}
+        answer = httpx.post(f"http://127.0.0.1:{port}/webhooks/okta", headers=told, trust_env=False)
+    assert answer.text == "127.0.0.1"
 
 
 def test_senders_are_asked_to_repeat_while_the_receiver_is_away(tmp_path: Path) -> None:

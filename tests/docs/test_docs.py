@@ -1,6 +1,5 @@
 """The documents are true: bodies are taken, configurations are read, commands and links are there."""
 
-import hmac
 import re
 import shlex
 import time
@@ -19,24 +18,18 @@ from typer.main import get_command
 from bridge.cli import app
 from bridge.intake import JournalStore
 from bridge.receiver import create_app
-from bridge.settings import SOURCE_KINDS_BUILT, Settings, parse_settings
+from bridge.settings import SOURCE_KINDS, Settings, parse_settings
+from bridge.sources.base import Playable
+from bridge.sources.registry import make_source
 from bridge.store.journal import Journal
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-SECRET = "a-secret-of-this-test"
-SOURCES = Settings.model_validate(
-    {
-        "sources": [
-            {"name": "okta-workflows", "kind": "okta-workflows", "secrets": [SECRET]},
-            {"name": "jackson", "kind": "jackson", "secrets": [SECRET]},
-        ]
-    }
-)
+KEY = "dGhlcmU="  # a secret that is one for every kind
 INFO_STRINGS = {"json", "toml", "sh", "text"}
 NEEDED: dict[str, dict[str, Any]] = {
-    "sources": {"name": "other", "kind": "okta-workflows", "secrets": ["there"]},
-    "targets": {"name": "docs", "organization": "acme", "token": "there"},
+    "sources": {"name": "other", "kind": "okta-workflows", "secrets": [KEY]},
+    "targets": {"name": "docs", "organization": "acme", "token": KEY},
 }
 BRIDGE = get_command(app)
 assert isinstance(BRIDGE, TyperGroup)
@@ -64,6 +57,28 @@ def _fences(page: Path) -> Iterator[Fence]:
         kind, _, rest = found[1].strip().partition(" ")
         place = f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1}"
         yield Fence(place, kind, rest.strip(), found[2])
+
+
+def _mapped() -> Iterator[dict[str, Any]]:
+    """The sources of the pages that have a map: their bodies are shown under their names."""
+    for fence in fences("toml"):
+        for source in tomllib.loads(fence.text).get("sources", []):
+            if "map" in source:
+                yield {**source, "secrets": [KEY]}
+
+
+SOURCES = Settings.model_validate(
+    {
+        "sources": [
+            {"name": "okta-workflows", "kind": "okta-workflows", "secrets": [KEY]},
+            {"name": "okta-event-hooks", "kind": "okta-event-hooks", "secrets": [KEY]},
+            {"name": "jackson", "kind": "jackson", "secrets": [KEY]},
+            {"name": "workos", "kind": "workos", "secrets": [KEY]},
+            {"name": "standard-webhooks", "kind": "standard-webhooks", "secrets": [KEY]},
+            *_mapped(),
+        ]
+    }
+)
 
 
 def name_of(thing: Any) -> str:
@@ -98,14 +113,13 @@ async def receiver(journal: Journal) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def signed(source: str, body: bytes) -> dict[str, str]:
-    """The headers with which a sender of that kind proves itself."""
-    if source == "okta-workflows":
-        return {"authorization": f"Bearer {SECRET}"}
-    at = int(time.time() * 1000)
-    return {
-        "boxyhq-signature": f"t={at},s={hmac.digest(SECRET.encode(), b'%d.' % at + body, 'sha256').hex()}"
-    }
+def signed(name: str, body: bytes) -> dict[str, str]:
+    """The headers with which the sender of a source proves itself."""
+    settings = SOURCES.source(name)
+    assert settings
+    source = make_source(settings)
+    assert isinstance(source, Playable)
+    return source.sign(body, int(time.time() * 1000))
 
 
 @pytest.mark.parametrize("fence", fences("json"), ids=name_of)
@@ -136,10 +150,10 @@ def test_every_kind_of_event_is_shown() -> None:
 def test_configurations_are_accepted(fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each TOML block is a configuration once the tables that a whole one needs are added."""
     for name in re.findall(r'"env:(\w+)"', fence.text):
-        monkeypatch.setenv(name, "there")
+        monkeypatch.setenv(name, KEY)
     for name in re.findall(r'"file:([^"]+)"', fence.text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("there", encoding="utf-8")
+        (tmp_path / name).write_text(KEY, encoding="utf-8")
     raw = tomllib.loads(fence.text)
     for section, needed in NEEDED.items():
         raw.setdefault(section, [needed])
@@ -149,11 +163,11 @@ def test_configurations_are_accepted(fence: Fence, tmp_path: Path, monkeypatch: 
 def test_reference_lists_every_key() -> None:
     """docs/configuration.md has a row for each key that deploy/bridge.toml shows."""
     shown = re.findall(
-        r"^(?:# )?([a-z_]+) = ", (ROOT / "deploy" / "bridge.toml").read_text(encoding="utf-8"), re.MULTILINE
+        r"^(?:# )?([a-z_.]+) = ", (ROOT / "deploy" / "bridge.toml").read_text(encoding="utf-8"), re.MULTILINE
     )
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    assert set(shown) == set(re.findall(r"`([a-z_]+)`", "".join(rows)))
+    assert set(shown) == set(re.findall(r"`([a-z_.]+)`", "".join(rows)))
 
 
 # commands
@@ -175,18 +189,28 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_commands_exist_with_their_options(page: str, line: str) -> None:
     """What the documents tell people to type is understood."""
-    _, name, *words = shlex.split(line.partition("  #")[0])
+    _, name, *words = shlex.split(re.split(r"  #| < ", line)[0])
     command = COMMANDS.get(name)
+    if isinstance(command, TyperGroup) and words:
+        name = f"{name} {words[0]}"
+        command = command.commands.get(words[0])
     assert command, f"{page}: there is no command `bridge {name}`"
     known = {option for parameter in command.params for option in parameter.opts}
     known |= {"--help"}
-    assert [word for word in words if word.startswith("-") and word not in known] == []
+    assert [word for word in words if re.match("--?[a-z]", word) and word not in known] == []
 
 
 def test_every_command_is_documented() -> None:
     """None is missing from the documents."""
-    told = {line.split()[1] for _, line in commands()}
-    assert COMMANDS.keys() - told == set()
+    told = {words[1] for words in (line.split() for _, line in commands())}
+    told |= {" ".join(words[1:3]) for words in (line.split() for _, line in commands())}
+    within = {
+        f"{name} {inner}"
+        for name, command in COMMANDS.items()
+        if isinstance(command, TyperGroup)
+        for inner in command.commands
+    }
+    assert (COMMANDS.keys() | within) - told == set()
 
 
 def test_make_targets_exist() -> None:
@@ -234,8 +258,21 @@ def test_files_and_tests_that_are_named_exist() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
+def test_tests_that_are_named_are_there() -> None:
+    """`tests/…/test_x.py::test_y` in the documents is a test, so that what is said to be proved is."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`(tests/[\w./-]+)::(\w+)`", text))
+    assert named
+    missing = [
+        f"{path}::{name}"
+        for path, name in sorted(named)
+        if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
+
+
 def test_readme_lists_the_kinds_of_this_version() -> None:
     """The table of senders is what the settings accept."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = text.partition("\n## Senders\n")[2].partition("\n## ")[0]
-    assert set(SOURCE_KINDS_BUILT) == set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) - {"kind"}
+    assert set(SOURCE_KINDS) == set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)) - {"kind"}

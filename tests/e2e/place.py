@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -57,10 +58,12 @@ group = "*"
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port nobody listens on, and that no outgoing connection is given meanwhile."""
+    while True:
+        port = random.randint(10_000, 30_000)  # Linux takes those of outgoing connections from 32768 on
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
@@ -120,10 +123,11 @@ class Place:
         self.config.write_text(text.replace(old, new), encoding="utf-8")
 
     def start(self, command: str = "run", name: str = "") -> None:
-        """Start `bridge run`, `serve` or `worker`."""
+        """Start `bridge run`, `serve` or `worker`, or a program in Python (a path that ends in .py)."""
+        words = [sys.executable, command] if command.endswith(".py") else [BRIDGE, command, "-c"]
         with (self.folder / f"{name or command}.log").open("ab") as log:
             self.processes[name or command] = subprocess.Popen(
-                [BRIDGE, command, "-c", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*words, self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self.env, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
 
@@ -170,6 +174,14 @@ class Place:
                 raw = orjson.dumps(body)
                 url = f"http://127.0.0.1:{self.port}/webhooks/okta"
                 answer = await client.post(url, content=raw, headers=signed(raw))
+                assert answer.status_code == 200, answer.text
+
+    async def send_as(self, source: str, token: str, *bodies: Any) -> None:
+        """POST each body as another source, which knows a bearer token; each must be answered 200."""
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            for body in bodies:
+                url = f"http://127.0.0.1:{self.port}/webhooks/{source}"
+                answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {token}"})
                 assert answer.status_code == 200, answer.text
 
     async def status(self) -> dict[str, Any]:
