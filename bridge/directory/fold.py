@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative
 from bridge.directory.groups import (
+    MOST_LISTS,
     Group,
     MemberList,
     Membership,
@@ -124,12 +125,14 @@ def _shown_group(group: Group) -> tuple[object, ...]:
 
 
 def _fold_list(mirror: Mirror, touched: Touched, group: str, members: tuple[str, ...], stamp: int) -> None:
+    """Fold a list in; what it shows counts even where it is too old to be remembered itself."""
     before = mirror.lists.get(group, ())
     after = tell_list(before, members, stamp)
     if after == before:
         return
-    mirror.lists[group] = after
-    touched.lists.add(group)
+    if after[-MOST_LISTS:] != before:
+        mirror.lists[group] = after[-MOST_LISTS:]
+        touched.lists.add(group)
     changes = listed_changes(after)
     for user in set(changes) | set(listed_changes(before)):
         row = mirror.memberships.get((group, user), Membership())

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bridge.directory.events import EventName, GroupNews, is_negative, negative, positive
 from bridge.directory.users import User
 
-_MOST_LISTS = 8
+MOST_LISTS = 8  # of a group that are remembered
 
 
 class Group(Struct, frozen=True):
@@ -96,7 +96,7 @@ def tell_list(lists: tuple[MemberList, ...], members: Iterable[str], stamp: int)
             merged[-1] = MemberList(merged[-1].first, max(merged[-1].last, each.last), each.members)
         else:
             merged.append(each)
-    return tuple(merged[-_MOST_LISTS:])
+    return tuple(merged)
 
 
 def listed_changes(lists: tuple[MemberList, ...]) -> dict[str, int]:

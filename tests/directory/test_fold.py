@@ -20,7 +20,7 @@ from bridge.directory.events import (
     positive,
 )
 from bridge.directory.fold import Mirror, Touched, fold, needs
-from bridge.directory.groups import Group, Membership
+from bridge.directory.groups import MOST_LISTS, Group, Membership
 from bridge.directory.users import User
 
 USERS, GROUPS = ("u1", "u2", "u3"), ("g1", "g2")
@@ -289,8 +289,8 @@ def test_folding_twice_changes_nothing(events: list[DirectoryEvent]) -> None:
 
 
 lists_at = st.lists(
-    st.tuples(st.integers(1, 20), st.frozensets(st.sampled_from(USERS))),
-    max_size=8,
+    st.tuples(st.integers(1, 30), st.frozensets(st.sampled_from(USERS))),
+    max_size=2 * MOST_LISTS,
     unique_by=lambda one: one[0],
 )
 
@@ -317,6 +317,17 @@ def test_lists_alone_say_who_is_inside(
 
 
 # -- stories
+
+
+def test_the_newest_lists_are_remembered() -> None:
+    """What an older one shows counts all the same: who was in it and not in the next is out."""
+    lists = [of_group(CHANGED, 10 + time, "Writers", "2" + "3" * (time % 2)) for time in range(MOST_LISTS)]
+    mirror, _ = folded(of_member(ADDED, 3), *lists)
+    assert ("g1", "u1") in effective(mirror)[2]
+    remembered = mirror.lists["g1"]
+    fold(mirror, [of_group(CHANGED, 9, "Writers", "12")])
+    assert ("g1", "u1") not in effective(mirror)[2]
+    assert (MOST_LISTS, remembered) == (len(remembered), mirror.lists["g1"])
 
 
 def test_memberships_before_everything_else() -> None:

@@ -200,13 +200,6 @@ def test_a_repeated_list_changes_nothing(told: list[tuple[int, str]]) -> None:
         assert inside == {who: given for who, (_, given) in again.items()}
 
 
-def test_eight_lists_are_kept() -> None:
-    """The oldest go: they are only for what arrives late."""
-    rows = lists(*((time, "abcdefghijkl"[:time]) for time in range(1, 13)))
-    assert list(range(5, 13)) == [each.first >> 10 for each in rows]
-    assert rows == tell_list(rows, "x", at(2))
-
-
 # -- in the mirror
 
 stamps = st.integers(0, 2**53)
