@@ -23,6 +23,7 @@ from workers import hold
 from workers.bound import bind_teams
 from workers.context import Worker
 from workers.fold import QUIET_MS
+from workers.lost import look_again
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
 from workers.run import INTENT_MS, Run, TargetDownError
 from workers.teams import apply_teams
@@ -76,6 +77,7 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
         await hold.sample_size(run)
         await watch_pending(run)
         await watch_twins(run)
+        await look_again(run)
         worked = await _step(run)
         await _note_state(run)
         if not worked and await lease.release("release_work", store.key("work"), run.now):
@@ -145,7 +147,8 @@ async def _recover(run: Run) -> None:
         if here and (run.store.id, name) in run.worker.calling:
             run.held_back[name] = run.now + 1000
         elif here or run.now - intent.at > patience:
-            commands += [*run.store.doubt([name]), *run.store.mark([name], run.now), run.store.ended([name])]
+            commands += run.store.lose([name], intent.at)
+            commands += [*run.store.mark([name], run.now), run.store.ended([name])]
         else:
             run.held_back[name] = intent.at + patience + 1
     await run.commit(commands)

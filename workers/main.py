@@ -17,7 +17,8 @@ from arq.worker import func
 
 from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, TargetSettings, read_settings
-from bridge.store.redis import STORE_ERRORS, Store, close_pool, open_pool, open_store
+from bridge.store.presence import tell_alive, tell_gone
+from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
 from bridge.store.schema import SchemaError, prepare_schema
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import end_with_parent
@@ -31,7 +32,6 @@ from workers.retention import trim_when_due
 JOBS_AT_ONCE = 50
 JOB_SECONDS = 60
 DRAIN_SECONDS = 10
-_ALIVE_SECONDS = 10
 _LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
 log = structlog.get_logger()
 
@@ -88,27 +88,17 @@ async def _has_work(worker: Worker, target: TargetSettings, now: int) -> bool:
         return state.resumes_at * 1000 <= now
     first = store.id not in worker.greeted  # its configuration may have changed since the last process
     worker.greeted.add(store.id)
-    waits = ["work", "pending", *(["twins"] if target.mode == "apply" else [])]
+    waits = ["work", "pending", *(["twins", "lost"] if target.mode == "apply" else [])]
     due = await worker.store.calls([("ZCOUNT", store.key(what), "-inf", now) for what in waits])
     return first or any(due)
 
 
 async def keep_alive(worker: Worker) -> None:
     """Tell that this worker lives, so that `bridge status` can count it."""
-    key = worker.store.key("workers")
     while True:
-        now = worker.clock()
         with contextlib.suppress(*STORE_ERRORS):
-            await worker.store.calls([
-                ("ZADD", key, now, worker.name),
-                ("ZREMRANGEBYSCORE", key, "-inf", now - _ALIVE_SECONDS * 1000),
-            ])  # fmt: skip
+            await tell_alive(worker.store, worker.name, worker.clock())
         await asyncio.sleep(2)
-
-
-async def workers_alive(store: Store, now: int) -> int:
-    """Return how many workers have told so within the last seconds."""
-    return int(await store.call("ZCOUNT", store.key("workers"), now - _ALIVE_SECONDS * 1000, "+inf"))
 
 
 def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
@@ -162,7 +152,7 @@ async def _prepare(worker: Worker) -> None:
 async def _leave(worker: Worker, alive: asyncio.Task[None]) -> None:
     await end_task(alive)
     with contextlib.suppress(*STORE_ERRORS):
-        await worker.store.call("ZREM", worker.store.key("workers"), worker.name)
+        await tell_gone(worker.store, worker.name)
     await worker.close()
     log.info("worker.stopped", worker=worker.name)
 

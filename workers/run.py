@@ -169,7 +169,7 @@ class Run:
             await self._failed(objects, change, error, undone)
             return None
         except PausedError:  # between two tries, perhaps
-            await self._settle(objects, self.store.doubt(objects))
+            await self._settle(objects, self.store.lose(objects, self.now))
             raise
         except LeaseLostError:  # likewise
             await self._leave_in_doubt(objects)
@@ -205,14 +205,15 @@ class Run:
     async def _leave_in_doubt(self, objects: Sequence[str]) -> None:
         """Let whoever works here now read these at the target: all that is left to do without the lease."""
         transaction = Transaction(self.worker.store)
-        transaction.add_all(self.store.doubt(objects))
+        transaction.add_all(self.store.lose(objects, self.now))
         transaction.add_all(self.store.mark(objects, self.now))
         await transaction.run()
 
     async def _failed(
         self, objects: Sequence[str], change: str, error: TargetError, undone: Iterable[Command]
     ) -> None:
-        doubts = self.store.doubt(objects) if error.unclear or isinstance(error, RefusedError) else []
+        doubts = self.store.doubt(objects) if isinstance(error, RefusedError) else []
+        doubts += self.store.lose(objects, self.now) if error.unclear else []
         ends = () if error.unclear else undone
         await self._settle(objects, [*doubts, *ends, *self._records(objects, change, error.message)])
         if isinstance(error, RefusedError):

@@ -21,11 +21,10 @@ from bridge.store.front import FrontNews, FrontStore
 from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
 from bridge.store.notices import KeptNotice, read_notices
+from bridge.store.presence import workers_alive
 from bridge.store.redis import Store, open_store
 from bridge.store.targets import Pause, TargetState, TargetStore, target_id
 from bridge.store.tombstones import too_old
-
-_WORKER_ALIVE_MS = 10_000
 
 
 async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
@@ -34,7 +33,7 @@ async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     journal = Journal(store)
     accepted, folded = await journal.counters()
     unresolved = await MirrorStore(store).unresolved(await journal.directories())
-    alive = await store.call("ZCOUNT", store.key("workers"), now - _WORKER_ALIVE_MS, "+inf")
+    alive = await workers_alive(store, now)
     targets = {}
     for target in settings.targets:
         targets[target.name] = await _read_target(TargetStore(store, target_id(target)), now)

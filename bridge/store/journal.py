@@ -72,9 +72,12 @@ class Journal:
         words: list[Any] = [self._store.prefix, int(time.time() * 1000), SEEN_SECONDS * 1000]
         for each in submissions:
             words += self._words(each)
-        answers = await self._store.run("accept", *words)
-        if self._replicas and not await self._replicated():
-            return [RedisError(self._too_few()) for _ in submissions]
+        if self._replicas:
+            answers, *waited = await self._store.run_and("accept", words, self._wait())
+            if not self._enough(waited):
+                return [RedisError(self._too_few()) for _ in submissions]
+        else:
+            answers = await self._store.run("accept", *words)
         pairs = zip(answers[::2], answers[1::2], strict=True)
         return [new if isinstance(new, Exception) else Receipt(new, repeats) for new, repeats in pairs]
 
@@ -94,7 +97,7 @@ class Journal:
 
     async def replicated(self) -> bool:
         """Tell whether as many replicas as configured have what was stored by now."""
-        return not self._replicas or await self._replicated()
+        return not self._replicas or self._enough(await self._store.calls(self._wait()))
 
     def _words(self, submission: Submission) -> list[Any]:
         """Return a body as lua/accept.lua reads it."""
@@ -108,14 +111,15 @@ class Journal:
     def _too_few(self) -> str:
         return f"fewer than {self._replicas} replicas answered"
 
-    async def _replicated(self) -> bool:
+    def _wait(self) -> list[tuple[Any, ...]]:
         """Redis waits for the writes of one connection only, so one is made there: all others were before it.
 
         A repeat writes nothing, and the first attempt may have been another connection's.
         """
-        mark = ("SET", self._store.key("probe"), "1", "PX", 60_000)
-        _, answered = await self._store.calls([mark, ("WAIT", self._replicas, 1500)])
-        return int(answered) >= self._replicas
+        return [("SET", self._store.key("probe"), "1", "PX", 60_000), ("WAIT", self._replicas, 1500)]
+
+    def _enough(self, waited: Sequence[Any]) -> bool:
+        return int(waited[-1]) >= self._replicas
 
     async def not_ready(self) -> str | None:
         """Return why an event could not be stored now, None when it could."""

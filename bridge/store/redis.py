@@ -55,19 +55,16 @@ class Store:
         except NoScriptError:
             return await self.call("EVAL", text, 0, *args)
 
-    async def run_many(self, name: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-        """Run a script many times in one round trip; an answer or an exception for each call.
+    async def run_and(self, name: str, args: Sequence[Any], commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run a script, then commands, by one connection; the script's answer and theirs.
 
-        Raises one of STORE_ERRORS when the round trip itself fails.
+        Raises one of STORE_ERRORS, also when any of them fails.
         """
         text, sha = script(name)
-        answers = await self.calls([("EVALSHA", sha, 0, *args) for args in calls], one_by_one=True)
-        lost = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if lost:
-            again = await self.calls([("EVAL", text, 0, *calls[number]) for number in lost], one_by_one=True)
-            for number, answer in zip(lost, again, strict=True):
-                answers[number] = answer
-        return answers
+        try:
+            return await self.calls([("EVALSHA", sha, 0, *args), *commands])
+        except NoScriptError:
+            return await self.calls([("EVAL", text, 0, *args), *commands])
 
     async def close(self) -> None:
         """Close its connections."""

@@ -17,6 +17,7 @@ from bridge.store.mirror import Command
 from bridge.store.redis import Store
 
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
+LOOK_FIRST = 60_000  # ms after a call without a clear end
 _HISTORY_MOST = 100_000
 _ID = "*"  # of a new row: the time, as Redis has it
 
@@ -185,6 +186,32 @@ class TargetStore:
     def doubt(self, objects: Iterable[str]) -> list[Command]:
         """Note that the target must be read before these are planned again."""
         return [("HINCRBY", self.key("unknown"), each, 1) for each in objects]
+
+    def lose(self, objects: Iterable[str], now: int) -> list[Command]:
+        """Note that a call about these has no clear end: the target must be read, soon and later again."""
+        names = list(objects)
+        looks = [("ZADD", self.key("lost"), now + LOOK_FIRST, name) for name in names]
+        return [*self.doubt(names), *looks, *(("HSET", self.key("lost_at"), name, now) for name in names)]
+
+    async def lost_due(self, now: int, most: int) -> dict[str, int]:
+        """Return of which objects it is time to look again, and when the call was (unix ms)."""
+        names = await self.store.call("ZRANGEBYSCORE", self.key("lost"), "-inf", now, "LIMIT", 0, most)
+        return {name: int(at) for name, at in (await self._fields("lost_at", names)).items()}
+
+    def watch_lost(self, name: str, look: int | None) -> list[Command]:
+        """Say when to look at it next (unix ms), None for never again."""
+        if look is None:
+            return [("ZREM", self.key("lost"), name), ("HDEL", self.key("lost_at"), name)]
+        return [("ZADD", self.key("lost"), look, name)]
+
+    async def idle(self, objects: Collection[str]) -> list[str]:
+        """Return those objects that are neither on the work list nor given up."""
+        names = list(objects)
+        scores, dead = await self.store.calls(
+            [("ZMSCORE", self.key("work"), *names), ("HMGET", self.key("dead"), *names)]
+        )
+        rows = zip(names, scores, dead, strict=True)
+        return [name for name, score, given_up in rows if score is None and given_up is None]
 
     def trust(self, name: str, count: str) -> Command:
         """Note that the target was read for it, unless it came into doubt again meanwhile."""

@@ -79,3 +79,33 @@ async def test_who_takes_over_waits_for_the_last_attempt(
     world.sandbox.state.leave(ana)  # now it takes effect
     await world.settle()
     assert world.members() == {"ana": "read"}
+
+
+@pytest.mark.parametrize("fault", ["hang", "503"])
+async def test_a_call_that_takes_effect_long_after_is_found(world: World, fault: str) -> None:
+    """An invite was given up, its person left, nobody was listed; then it took effect all the same."""
+    await world.hire("bo")
+    await world.settle()
+    world.sandbox.inject(next=[{"match": "POST .*invites", "fault": fault, "times": 3}])
+    await world.hire("ana")
+    await world.turn()
+    await world.fire("ana")
+    await world.settle()
+    assert world.members() == {"bo": "read"}
+    world.sandbox.state.join("ana@acme.test", "read")
+    world.sleep(61 * SECOND)
+    await world.settle()
+    assert world.members() == {"bo": "read"}
+
+
+async def test_looking_for_lost_calls_ends(world: World) -> None:
+    """After a day, and some dozen reads."""
+    world.sandbox.inject(next=[{"match": "POST .*invites", "fault": "503", "times": 3}])
+    await world.hire("ana")
+    await world.settle()
+    calls = len(world.sandbox.calls)
+    for _ in range(3 * 24 * 60):
+        world.sleep(60 * SECOND)
+        await world.turn()
+    assert 5 < len(world.sandbox.calls) - calls < 20
+    assert await world.store.call("EXISTS", world.docs.key("lost"), world.docs.key("lost_at")) == 0

@@ -127,25 +127,13 @@ async def test_scripts_are_known_by_their_hash(store: Store, name: str) -> None:
 
 
 async def test_scripts_survive_a_restart_of_redis(store: Store) -> None:
-    """It forgets them; then they are loaded again, also when many are run at once."""
+    """It forgets them; then they are loaded again, also when commands follow."""
     acquire = (store.prefix, store.key("lease", "x"), 5000, "me")
     await store.call("SCRIPT", "FLUSH")
     assert await store.run("acquire", *acquire) == "1 me"
     await store.call("SCRIPT", "FLUSH")
-    assert ["", ""] == await store.run_many("acquire", [acquire, acquire])
-    assert ["", ""] == await store.run_many("acquire", [acquire, acquire])
-
-
-async def test_one_script_of_many_fails(store: Store) -> None:
-    """The others have their answers."""
-    await store.call("SET", store.key("fences"), "none")
-    lease = store.key("lease", "x")
-    await store.call("SET", lease, "theirs")
-    answers = await store.run_many(
-        "acquire", [(store.prefix, key, 5000, "me") for key in (lease, store.key("lease", "y"))]
-    )
-    assert answers[0] == ""
-    assert isinstance(answers[1], ResponseError)
+    for _ in range(2):
+        assert ["", "there"] == await store.run_and("acquire", acquire, [("ECHO", "there")])
 
 
 async def test_a_store_that_does_not_answer_in_time() -> None:

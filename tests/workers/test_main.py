@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.store.lease import acquire
+from bridge.store.presence import workers_alive
 from bridge.store.redis import open_store
 from tests.workers.world import SECOND, World
 from workers import main
@@ -141,7 +142,7 @@ async def test_workers_are_counted_while_they_live(world: World) -> None:
     task = asyncio.create_task(main.keep_alive(world.worker))
 
     async def alive() -> int:
-        return await main.workers_alive(world.store, world.now)
+        return await workers_alive(world.store, world.now)
 
     await until(alive)
     task.cancel()
@@ -179,4 +180,4 @@ async def test_a_worker_process_works_and_ends_on_sigterm(world: World, tmp_path
         if child.returncode is None:
             child.kill()
             await child.wait()
-    assert await main.workers_alive(world.store, time.time_ns() // 1_000_000) == 0
+    assert await workers_alive(world.store, time.time_ns() // 1_000_000) == 0
