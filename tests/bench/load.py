@@ -15,11 +15,12 @@ import orjson
 SECRET = b"flow-secret-of-the-tests"
 BODY_BYTES = 860
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+_NO_CONTENT = b"HTTP/1.1 204 "
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run gave. `took`: milliseconds of each answer, sorted; `other`: answers that were not 200."""
+    """What a run gave. `took`: milliseconds of each answer, sorted; `other`: answers of another status."""
 
     seconds: float
     took: list[float]
@@ -45,16 +46,23 @@ class _Link:
         """Tell whether all of the answer is there."""
         head, end, body = self.answer.partition(b"\r\n\r\n")
         found = _LENGTH.search(head)
-        return bool(end and found and len(body) >= int(found[1]))
+        length = int(found[1]) if found else 0 if head.startswith(_NO_CONTENT) else None
+        return bool(end) and length is not None and len(body) >= length
 
 
 def send(
-    port: int, requests: Sequence[bytes], seconds: float = 60.0, connections: int = 32, pace: float = 0.0
+    port: int,
+    requests: Sequence[bytes],
+    seconds: float = 60.0,
+    connections: int = 32,
+    pace: float = 0.0,
+    status: int = 200,
 ) -> Load:
     """Send requests over keep-alive connections until they or the seconds are used up.
 
     Without `pace` each connection sends its next request when it has its answer. With it, requests
     are due at that many a second and their time counts from then, whether or not a connection is free.
+    `status`: of the answers that are wanted.
     """
     links = [_Link(socket.create_connection(("127.0.0.1", port))) for _ in range(connections)]
     try:
@@ -62,7 +70,8 @@ def send(
             for link in links:
                 link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 selector.register(link.socket, selectors.EVENT_READ, link)
-            return _run(selector, deque(links), requests, seconds, 1 / pace if pace else 0.0)
+            gap = 1 / pace if pace else 0.0
+            return _run(selector, deque(links), requests, seconds, gap, b"HTTP/1.1 %d " % status)
     finally:
         for link in links:
             link.socket.close()
@@ -74,6 +83,7 @@ def _run(
     requests: Sequence[bytes],
     seconds: float,
     gap: float,
+    wanted: bytes,
 ) -> Load:
     took: list[float] = []
     sent, other, all_links = 0, 0, len(idle)
@@ -97,7 +107,7 @@ def _run(
             link.answer += data
             if link.whole():
                 took.append((time.perf_counter() - link.since) * 1000)
-                other += not link.answer.startswith(b"HTTP/1.1 200")
+                other += not link.answer.startswith(wanted)
                 idle.append(link)
         now = time.perf_counter()
 
@@ -124,7 +134,7 @@ def joiners(count: int, batch: str = "") -> list[bytes]:
 
 def user_event(name: str, ident: str, **more: object) -> bytes:
     """Return an event about a user, filled up to 860 bytes as the attributes of a directory do."""
-    return _filled({"event": name, **_HEAD, "data": {**user(ident), **more}})
+    return filled({"event": name, **_HEAD, "data": {**user(ident), **more}})
 
 
 def user(ident: str) -> dict[str, object]:
@@ -164,6 +174,7 @@ def member_event(name: str, who: str, where: str) -> bytes:
 _HEAD = {"tenant": "acme", "product": "docs-bridge", "directory_id": "2287826c-c603-4f66-8457-936cb2442fab"}
 
 
-def _filled(event: dict[str, object]) -> bytes:
+def filled(event: dict[str, object]) -> bytes:
+    """Return a body of 860 bytes."""
     missing = BODY_BYTES - len(orjson.dumps({**event, "filled": ""}))
     return orjson.dumps({**event, "filled": "x" * max(0, missing)})

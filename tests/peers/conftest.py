@@ -1,4 +1,4 @@
-"""The real counterparts: Jackson and GitBook's spec (with Prism to play it), from `npm install` in here."""
+"""The real counterparts: Jackson, GitBook's spec (with Prism to play it), signers; `npm install` in here."""
 
 import asyncio
 import os
