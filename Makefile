@@ -12,7 +12,7 @@ demo: $(VENV)/installed ## watch a GitBook organisation follow its directory (Ct
 	$(BIN)/bridge demo
 
 test: $(VENV)/installed ## all tests that need nothing but Python
-	$(PYTEST) -m "not peers and not bench and not chaos" $(ARGS)
+	$(PYTEST) -n auto -m "not peers and not bench and not chaos" $(ARGS)
 
 peers: $(VENV)/installed tests/peers/node_modules/installed ## tests against real senders and GitBook's own API document (Node)
 	$(PYTEST) tests/peers -m peers $(ARGS)
