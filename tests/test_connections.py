@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from bridge.connections import LONGEST_HEAD
+from bridge.connections import LONGEST_HEAD, JoinedWrites
 from bridge.metrics import Metrics
 from bridge.settings import Settings
 from bridge.store.journal import Journal
@@ -425,3 +425,59 @@ async def test_forwarded_address_counts_from_trusted_proxies_only(
     async with receiver(journal, trusted_proxies=proxies) as place:
         head = POST.replace(b"okta", b"office") + FLOW + b"X-Forwarded-For: " + forwarded + b"\r\n"
         assert (await place.ask(head + length() + b"\r\n" + BODY)).status == status
+
+
+# -- what is written
+
+
+class Wire(asyncio.Transport):
+    """A transport that only notes what happens to it."""
+
+    def __init__(self) -> None:
+        """Open."""
+        super().__init__()
+        self.events: list[object] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Note what is sent at once."""
+        self.events.append(bytes(data))
+
+    def close(self) -> None:
+        """Note it."""
+        self.events.append("closed")
+
+    def abort(self) -> None:
+        """Note it."""
+        self.events.append("aborted")
+
+    def is_closing(self) -> bool:
+        """After `close` or `abort`."""
+        return bool({"closed", "aborted"} & set(map(str, self.events)))
+
+
+async def test_what_is_written_in_one_turn_goes_at_once() -> None:
+    """Head and body of an answer; the next turn is another write."""
+    wire = Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    joined.write(b"head ")
+    joined.write(b"body")
+    assert [] == wire.events
+    await asyncio.sleep(0)
+    joined.write(b"more")
+    await asyncio.sleep(0)
+    assert [b"head body", b"more"] == wire.events
+
+
+async def test_what_is_written_goes_before_the_end() -> None:
+    """And after it nothing; who is cut off gets nothing more."""
+    wire, cut = Wire(), Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    joined.write(b"last")
+    joined.close()
+    joined.write(b"late")
+    joined = JoinedWrites(cut, asyncio.get_running_loop())
+    joined.write(b"lost")
+    joined.abort()
+    await asyncio.sleep(0)
+    assert [b"last", "closed"] == wire.events
+    assert ["aborted"] == cut.events
