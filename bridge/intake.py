@@ -28,7 +28,6 @@ from bridge.store.journal import Entry, Receipt, Submission
 ANSWER_SECONDS = 1.8  # Okta's hooks wait 3 s, so Redis gets less than 2
 LARGEST_BATCH = 256  # submissions in one round trip
 MOST_ENTRIES = 2000  # events in one round trip, unless a single body has more
-GATHER_SECONDS = 0.001  # between two round trips while several requests come at once
 MOST_REFUSED = 100  # rows kept of one body
 AHEAD_MILLISECONDS = 1000  # what a sender's clock may be ahead before it counts
 QUIET_MILLISECONDS = 1000  # between two log lines about deliveries that are not verified
@@ -184,11 +183,18 @@ class Batcher:
             crowded = False
             while self._waiting:
                 if crowded and not self._closing:
-                    await asyncio.sleep(GATHER_SECONDS)
+                    await self._gather()
                 batch = self._take()
                 crowded = len(batch) > 1
                 if batch:
                     await self._flush(batch)
+
+    async def _gather(self) -> None:
+        """Let those go together that are there already: until a turn of the loop brings no more of them."""
+        before = 0
+        while before < len(self._waiting) < LARGEST_BATCH:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     def _take(self) -> list[_Waiting]:
         """Return the next ones to go together, without those whose request has gone."""
