@@ -108,7 +108,9 @@ class FakeOkta:
         return {f"x-rate-limit-{name}": str(value) for name, value in told.items()}
 
     def _found(self, kind: str, ident: str) -> Response:
-        things = {"users": self.users, "groups": self.groups}[kind]
+        if kind not in ("users", "groups"):
+            return _error(404)
+        things = self.users if kind == "users" else self.groups
         if not ident:
             return JSONResponse(list(things.values())[:1])
         if ident in self.hidden:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -91,6 +91,19 @@ class Raising(logging.Handler):
         raise AssertionError(record.getMessage()) from (record.exc_info[1] if record.exc_info else None)
 
 
+@contextmanager
+def raising(*loggers: str) -> Iterator[None]:
+    """Let errors of these loggers raise while the block lasts."""
+    handler = Raising(logging.ERROR)
+    for name in loggers:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield
+    finally:
+        for name in loggers:
+            logging.getLogger(name).removeHandler(handler)
+
+
 class Wire:
     """A receiver that runs on a loop of its own, turn by turn."""
 
@@ -102,8 +115,6 @@ class Wire:
             app, log_config=None, access_log=False, loop="none", ws="none", lifespan="off"
         )
         self._config.load()
-        logging.getLogger("uvicorn.error").addHandler(Raising(logging.ERROR))
-        logging.getLogger("asyncio").addHandler(Raising(logging.ERROR))
         self._lifespan = app.router.lifespan_context(app)
         self._loop.run_until_complete(self._lifespan.__aenter__())
 
@@ -113,6 +124,10 @@ class Wire:
 
     def send(self, data: bytes) -> bytes:
         """Return what is written on a connection over which all of this is sent, in two parts."""
+        with raising("uvicorn.error", "asyncio"):
+            return self._send(data)
+
+    def _send(self, data: bytes) -> bytes:
         pipe = Pipe()
         connection = Connection(
             lambda _outcome: None, MAX_BODY, 3600.0,
