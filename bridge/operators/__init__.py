@@ -1,0 +1,1 @@
+"""Every question an operator asks and every action they carry out, for commands and pages alike."""
