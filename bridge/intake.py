@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.directory.events import DirectoryEvent, News, encode_event, stamp_body, told_time
+from bridge.logs import Unverified
 from bridge.settings import SourceSettings
 from bridge.sources.base import (
     Delivery,
@@ -30,7 +31,6 @@ LARGEST_BATCH = 256  # submissions in one round trip
 MOST_ENTRIES = 2000  # events in one round trip, unless a single body has more
 MOST_REFUSED = 100  # rows kept of one body
 AHEAD_MILLISECONDS = 1000  # what a sender's clock may be ahead before it counts
-QUIET_MILLISECONDS = 1000  # between two log lines about deliveries that are not verified
 ORDERS = 512  # elements that one millisecond can tell apart, see bridge.directory.events.make_stamp
 
 log = structlog.get_logger()
@@ -258,8 +258,7 @@ class Intake:
         self._source = source
         self._batcher = batcher
         self._clock = clock
-        self._said = 0
-        self._unsaid = 0
+        self._unverified = Unverified(settings.name)
 
     async def take(self, delivery: Delivery) -> Outcome:
         """Verify a delivery and store all of it. What is returned is stored.
@@ -269,7 +268,7 @@ class Intake:
         try:
             signed_at = await self._source.verify(delivery)
         except (UnverifiedError, UnavailableError) as error:
-            self._say(error.reason, delivery.arrived)
+            self._unverified.say(error.reason, delivery.arrived)
             raise
         try:
             parsed = self._source.parse(delivery, signed_at)
@@ -286,14 +285,6 @@ class Intake:
     def _log(self, delivery: str) -> Any:
         """Return a logger whose lines name source and delivery; made where there is something to say."""
         return log.bind(source=self.settings.name, delivery=delivery)
-
-    def _say(self, reason: str, now: int) -> None:
-        """Log why a delivery is not verified, at a pace that strangers cannot raise."""
-        if abs(now - self._said) < QUIET_MILLISECONDS:
-            self._unsaid += 1
-            return
-        log.warning("not verified", source=self.settings.name, reason=reason, unsaid=self._unsaid)
-        self._said, self._unsaid = now, 0
 
     async def _store(self, parsed: Parsed, now: int, name: str) -> Outcome:
         if not parsed.news and not parsed.refused and not parsed.notices:

@@ -20,7 +20,10 @@ _SECRET_KEYS = frozenset(
     {"authorization", "cookie", "password", "secret", "secrets", "set-cookie", "signature", "token"}
 )
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "arq")
+QUIET_MILLISECONDS = 1000  # between two log lines about requests that are not verified
 _CHATTY = ("uvicorn.access", "httpx", "httpcore", "asyncio")  # a line for every request says too little
+
+log = structlog.get_logger()
 
 
 def configure_logs(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
@@ -118,3 +121,20 @@ def _adopt(logger: logging.Logger, level: int) -> None:
     logger.handlers.clear()
     logger.propagate = True
     logger.setLevel(level)
+
+
+class Unverified:
+    """Logs why requests of one source are not verified, at a pace that strangers cannot raise."""
+
+    def __init__(self, source: str) -> None:
+        """`source`: its name."""
+        self._source = source
+        self._said = self._unsaid = 0
+
+    def say(self, reason: str, now: int) -> None:
+        """Log one, or count it for the next line. `now`: unix milliseconds."""
+        if abs(now - self._said) < QUIET_MILLISECONDS:
+            self._unsaid += 1
+            return
+        log.warning("not verified", source=self._source, reason=reason, unsaid=self._unsaid)
+        self._said, self._unsaid = now, 0

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from bridge.following import followed, silent
 from bridge.plan.changes import (
     Change,
     CreateTeam,
@@ -36,21 +37,11 @@ from bridge.plan.steps import Plan, Step
 from bridge.plan.teams import TeamBinding, bound_to, is_renamed, moving, title_problem, use_other
 from bridge.settings import Settings, TargetSettings
 from bridge.store import counts
-from bridge.store.mirror import MirrorStore
+from bridge.store.journal import Journal
+from bridge.store.mirror import MirrorStore, directory_name, split_ref
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
 from bridge.targets.lists import find_members, find_teams, walk
-
-
-async def followed(settings: Settings, target: TargetSettings, store: TargetStore) -> set[str]:
-    """Return the configured names of the directories whose people count for a target.
-
-    One that no source of the config speaks for any more still counts: its people stay until it is
-    forgotten on purpose.
-    """
-    names = {s.directory_name for s in settings.sources if s.targets is None or target.name in s.targets}
-    before = set(await store.store.call("SMEMBERS", store.key("followed")))
-    return names | (before - {source.directory_name for source in settings.sources})
 
 
 async def make_plan(
@@ -63,7 +54,44 @@ async def make_plan(
     draft = Draft(target, store, client, now, await followed(settings, target, store), await store.teams())
     objects = await _objects(store)
     draft.titles = {name[2:] for name in objects if name.startswith(TEAM)} & draft.teams.keys()
-    emails = {name[2:] for name in objects if name.startswith(MEMBER)}
+    plan = await _work_out(draft, {name[2:] for name in objects if name.startswith(MEMBER)})
+    plan.notes += silent(settings, draft.names)
+    return plan
+
+
+async def plan_without(
+    settings: Settings, target: TargetSettings, store: TargetStore, client: Target, now: int, directory: str
+) -> Plan:
+    """Work out what would become of everyone in a directory (by its configured name) if it did not count.
+
+    It reads and writes what `make_plan` does. Raises TargetError.
+    """
+    names = await followed(settings, target, store) - {directory}
+    teams = await store.teams()
+    left = {title: _without(team, directory) for title, team in teams.items()}
+    draft = Draft(target, store, client, now, names, left)
+    draft.titles = {title for title in teams if teams[title] != left[title]}
+    return await _work_out(draft, await _everyone_in(store, directory))
+
+
+def _without(team: TeamBinding, directory: str) -> TeamBinding:
+    """Return a team that the groups of a directory do not map to."""
+    groups = tuple(ref for ref in team.groups if directory_name(split_ref(ref)[0]) != directory)
+    return replace(team, groups=groups)
+
+
+async def _everyone_in(store: TargetStore, directory: str) -> set[str]:
+    """Return every address, current or former, of a directory's users."""
+    mirror, emails = MirrorStore(store.store), set[str]()
+    for journal in sorted(await Journal(store.store).directories()):
+        if directory_name(journal) == directory:
+            async for addresses in mirror.addresses_in(journal):
+                emails |= addresses
+    return emails
+
+
+async def _work_out(draft: "Draft", emails: set[str]) -> Plan:
+    """Plan for these people and the draft's titles."""
     steps = await draft.rename(emails)
     await draft.add_people(emails)
     await draft.adopt()

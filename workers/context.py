@@ -18,6 +18,7 @@ from bridge.store.mirror import MirrorStore
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
 from bridge.targets.gitbook import GitBook
+from workers.tallies import Tallies
 
 
 def now_ms() -> int:
@@ -31,7 +32,8 @@ class Worker:
 
     `stopping` is set when it is asked to end: jobs end at their next step; `calling`: what calls under
     way are about; `list_pages`: how many pages each target's members fill; `greeted`: targets that were
-    looked at since the start; `walked`: how far each hash was looked through for what is over.
+    looked at since the start; `walked`: how far each hash was looked through for what is over;
+    `tallies`: what was counted and Redis does not know yet.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Worker:
     list_pages: dict[str, int] = field(default_factory=dict)
     greeted: set[str] = field(default_factory=set)
     walked: dict[str, int] = field(default_factory=dict)
+    tallies: Tallies = field(default_factory=Tallies)
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.get_logger)
 
     @property
@@ -84,6 +87,10 @@ class Worker:
                 milliseconds=round(call.seconds * 1000),
             )  # fmt: skip
         return self.readers[source.name]
+
+    async def tell_tallies(self) -> None:
+        """Tell Redis what was counted; what it does not take is told the next time."""
+        await self.tallies.tell(self.store, self.clients)
 
     async def close(self) -> None:
         """Close the clients and the store."""

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 
 import orjson
 
+from bridge.following import followed
 from bridge.plan.teams import is_renamed
-from bridge.planning import followed
 from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
+from bridge.store.departures import read_departures
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name, make_ref
-from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore, Work
+from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore
+from bridge.store.work import Work
 from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
 from workers import hold
 from workers.bound import bind_teams
@@ -56,6 +58,7 @@ async def converge_target(worker: Worker, ident: str) -> None:
         worker.log.warning("converge.lease_lost", target=target.name)
     finally:
         await lease.close()
+        await worker.tell_tallies()
 
 
 async def _asleep(worker: Worker, store: TargetStore) -> bool:
@@ -80,6 +83,7 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
         await look_again(run)
         worked = await _step(run)
         await _note_state(run)
+        await worker.tell_tallies()
         if not worked and await lease.release("release_work", store.key("work"), run.now):
             return
         if not worked:
@@ -94,7 +98,7 @@ async def _probe(run: Run) -> None:
     """After an outage ask once whether the target is well; then all that backed off is due."""
     if run.state.state not in ("unavailable", "credentials_rejected"):
         return
-    reload_token(run.target)
+    run.target.token.refresh()  # a file may hold a new one
     try:
         await run.read(run.client.ping())
     except TargetError as error:
@@ -112,14 +116,6 @@ def _down_state(before: str, error: TargetError) -> str:
     if isinstance(error, CredentialsRejectedError):
         return "credentials_rejected"
     return before if isinstance(error, RateLimitedError) else "unavailable"
-
-
-def reload_token(target: TargetSettings) -> None:
-    """Read the token again: a file may hold a new one. One that cannot be read stays as it was."""
-    try:
-        target.token.reload()
-    except ValueError:
-        return
 
 
 async def _note_state(run: Run) -> None:
@@ -165,7 +161,12 @@ def plan_hash(target: TargetSettings, names: set[str]) -> str:
 
 
 async def _replan_when_config_changed(run: Run) -> None:
-    """Mark everyone and everything when the rules are not those of the last plan, in slices."""
+    """Mark everyone and everything when the rules are not those of the last plan, in slices.
+
+    Whom the target knows is marked, too: what their directory was called may be forgotten.
+    """
+    departures = await read_departures(run.worker.store)
+    run.names = await followed(run.worker.settings, run.target, run.store)
     wanted, key = plan_hash(run.target, run.names), run.store.key("plan")
     if await run.worker.store.call("GET", key) == wanted:
         return
@@ -173,13 +174,18 @@ async def _replan_when_config_changed(run: Run) -> None:
     for directory in sorted(await run.worker.journal.directories()):
         if directory_name(directory) in run.names | before:
             await _mark_directory(run, directory)
-    teams = await run.store.teams()
-    followed = run.store.key("followed")
-    await run.commit([
+    async for emails in run.store.known_members():
+        await run.commit(run.store.mark([MEMBER + email for email in emails], run.now))
+    teams, names = await run.store.teams(), run.store.key("followed")
+    transaction = run.lease.transaction()
+    departures.require(transaction)
+    transaction.add_all([
         *run.store.mark([TEAM + title for title in teams], run.now),
-        ("DEL", followed), *(("SADD", followed, name) for name in sorted(run.names)),
+        ("DEL", names), *(("SADD", names, name) for name in sorted(run.names)),
         ("DEL", run.store.key("planned")), ("SET", key, wanted),
     ])  # fmt: skip
+    if not await transaction.run():  # the lease is lost, or what is forgotten has changed: plan anew
+        raise LeaseLostError(run.lease.key)
     run.worker.log.info("target.replanned", target=run.target.name)
 
 
@@ -200,10 +206,10 @@ async def _mark_directory(run: Run, directory: str) -> None:
 
 async def _step(run: Run) -> bool:
     """Work off what is due; False when there was nothing, or it waits for news to end."""
-    works = await run.store.due(run.now, AT_ONCE)
+    works = await run.store.work.due(run.now, AT_ONCE)
     for work in works:
         if work.object in run.held_back:
-            await run.commit([run.store.defer(work, run.held_back[work.object])])
+            await run.commit([run.store.work.defer(work, run.held_back[work.object])])
     works = [work for work in works if work.object not in run.held_back]
     groups = [work for work in works if work.object.startswith(GROUP)]
     if groups:
@@ -248,6 +254,7 @@ async def _busy(run: Run) -> bool:
 async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
     run.causes = await run.store.causes([work.object for work in works])
     run.waits = await run.store.waiting([work.object for work in works])
+    run.works = {work.object: work for work in works}
     teams = [work for work in works if work.object.startswith(TEAM)]
     try:
         await plan_people(run, people)

@@ -14,7 +14,7 @@ from bridge.directory.events import stamp_time
 from bridge.directory.fold import Mirror, Pair
 from bridge.directory.groups import Group, Membership
 from bridge.directory.users import User
-from bridge.store.commit import MOST_WORDS, LeaseLostError
+from bridge.store.commit import LeaseLostError
 from bridge.store.concern import Concern
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, make_ref
@@ -101,13 +101,8 @@ class _Slice:
     async def _commit(self) -> None:
         """Write what was decided, the horizon first: a crash in between leaves it too high, never too low."""
         commands = [*self.stones.raise_horizon(await self.stones.horizon(), self.stamp), *self.commands]
-        self.commands, transaction = [], self.lease.transaction()
-        for command in commands:
-            if len(transaction) > MOST_WORDS:
-                await self.lease.commit(transaction)
-                transaction = self.lease.transaction()
-            transaction.add(*command)
-        await self.lease.commit(transaction)
+        self.commands = []
+        await self.lease.commit_parts(commands)
 
     def _postpone(self, note: Note) -> None:
         self.commands += self.stones.put([note], self.before + AGAIN_MS)
@@ -229,7 +224,7 @@ class _Slice:
         gone = not group.exists or group == Group()
         if gone and not left and not lists and not await self._used(gid):
             self.stamp = max(self.stamp, group.deleted_at, group.name_at, group.created_at)
-            self.commands += [*self.stones.forget_group(gid), *self.stones.drop([note])]
+            self.commands += [*self.stones.forget_group(gid, group), *self.stones.drop([note])]
         elif gone and group != Group():
             self._postpone(note)
         else:

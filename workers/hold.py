@@ -4,8 +4,9 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from bridge.plan.changes import Invite, SetRole
+from bridge.plan.changes import DeleteTeam, Invite, Remove, SetRole, UpdateTeamMembers
 from bridge.plan.guard import Hold
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import (
@@ -26,6 +27,8 @@ from bridge.plan.judge import (
 from bridge.plan.members import MemberBinding, MemberPlan
 from bridge.store import counts
 from bridge.store.mirror import Command
+from workers.acts import PARKED, RELEASED, Act, held_before
+from workers.proofs import gone_by_now
 from workers.run import Run
 
 LOOK_AGAIN = 3_600_000  # ms, for what GitBook shows only when somebody looks
@@ -34,10 +37,14 @@ REQUESTED_REASON = "removal requested; an organisation admin must confirm it, or
 
 @dataclass(slots=True)
 class Guarded:
-    """What may go on, and the commands that write down what may not."""
+    """What may go on, and the commands that write down what may not.
+
+    `approved`: who a person let go; `told`: what had been held about someone, for the evidence.
+    """
 
     go: list[MemberPlan] = field(default_factory=list)
     approved: set[str] = field(default_factory=set)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
 
 
@@ -100,10 +107,12 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
     window = await counts.removals(run.store, _start(run))
     verdicts = judge_removals(run.target.guard, leaving, record, stakes, window)
     any_admin = False
+    leaving = await _with_first_time(run, leaving)
+    result.commands += _note_leaving(run, leaving)
     for plan, ident, verdict in zip(leaving, idents, verdicts, strict=True):
         email = plan.wanted.email
         if verdict.excepted and verdict.decision:
-            result.commands += _look_at_end(run, verdict.decision, [email])
+            result.commands += [*_look_at_end(run, verdict.decision, [email]), *stays(run, [email])]
         elif verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
             run.later["m:" + email] = run.now
         elif verdict.hold:
@@ -112,7 +121,39 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
             any_admin = any_admin or verdict.admin
             result.go.append(plan)
             result.approved |= {email} if verdict.decision else set()
+            result.told[email] = held_before(record.parked.get(ident), verdict.decision)
     return result
+
+
+async def _with_first_time(run: Run, plans: list[MemberPlan]) -> list[MemberPlan]:
+    """Return the plans with the time at which the directory said first that somebody is to go.
+
+    Where it is not known by what shut them out (a group has a name that the scope does not know, say), it is
+    that of the news that made us look.
+    """
+    rows = await run.worker.store.call("HMGET", run.store.key("leaving"), *(p.wanted.email for p in plans))
+    news = {name[2:]: work.news for name, work in run.works.items()}
+    return [
+        _left(plan, int(row or 0) or plan.wanted.since or news.get(plan.wanted.email, 0))
+        for plan, row in zip(plans, rows, strict=True)
+    ]
+
+
+def _left(plan: MemberPlan, since: int) -> MemberPlan:
+    wanted, removal = replace(plan.wanted, since=since), plan.removal
+    return replace(plan, wanted=wanted, changes=(replace(removal, since=since),) if removal else plan.changes)
+
+
+def _note_leaving(run: Run, plans: Iterable[MemberPlan]) -> list[Command]:
+    """Write down since when somebody is to go, as the directory said it first: it may say so again."""
+    key = run.store.key("leaving")
+    return [("HSETNX", key, plan.wanted.email, plan.wanted.since or run.now) for plan in plans]
+
+
+def stays(run: Run, emails: Iterable[str]) -> list[Command]:
+    """Return the commands that let go of that: they are gone, or are not to go any more."""
+    names = sorted(emails)
+    return [("HDEL", run.store.key("leaving"), *names)] if names else []
 
 
 def _look_at_end(run: Run, decision: Decision, emails: Iterable[str]) -> list[Command]:
@@ -124,13 +165,32 @@ def _look_at_end(run: Run, decision: Decision, emails: Iterable[str]) -> list[Co
 def _park(run: Run, plan: MemberPlan, ident: str, hold: Hold, before: Held | None) -> list[Command]:
     email = plan.wanted.email
     change = plan.removal.describe() if plan.removal else f"revoke the invite of {email}"
-    since = before.since if before else run.now
-    if before is None:
-        run.worker.log.warning("object.parked", target=run.target.name, object=email, reason=hold.reason)
-    held = Held(ident, "m:" + email, change, hold.reason, since, 0, plan.wanted.token, hold.final)
+    held = Held(
+        ident, "m:" + email, change, hold.reason, run.now, 0, plan.wanted.token, hold.final,
+        kind=Remove.verb,
+    )  # fmt: skip
     requested = hold.reason == REQUESTED_REASON  # an admin may confirm it at any time
     look = [("ZADD", run.store.key("pending"), run.now + LOOK_AGAIN, email)] if requested else []
-    return [run.store.park(held), *look]
+    return [*_hold(run, held, before, plan.wanted.why_not), *look]
+
+
+def _hold(run: Run, held: Held, before: Held | None, why: str = "") -> list[Command]:
+    """Return the commands that let a change wait for a person; the first time it is told as well."""
+    if before:
+        held = replace(held, since=before.since)
+    else:
+        log = run.worker.log
+        log.warning("object.parked", target=run.target.name, object=held.object[2:], reason=held.reason)
+    known = before.emails if before else ()
+    names = [] if before else [held.object]
+    names += ["m:" + email for email in held.emails if email not in known]
+    act = Act(held.kind, held.change, why)
+    return [run.store.park(held), *(run.note(name, act, PARKED, held.reason) for name in names)]
+
+
+def _released(run: Run, held: Iterable[Held]) -> list[Command]:
+    """Return the commands that write down that changes wait no more: their cause is gone."""
+    return [run.note(each.object, Act(each.kind, each.change), RELEASED) for each in held]
 
 
 def park_requested(run: Run, plan: MemberPlan) -> list[Command]:
@@ -153,10 +213,11 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
         if verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
             run.later["m:" + change.object] = run.now
         elif verdict.hold:
-            since = parked[ident].since if ident in parked else run.now
-            reason = verdict.hold.reason
-            held = Held(ident, "m:" + change.object, change.describe(), reason, since, final=True)
-            commands.append(run.store.park(held))
+            held = Held(
+                ident, "m:" + change.object, change.describe(), verdict.hold.reason, run.now,
+                final=True, kind=change.verb,
+            )  # fmt: skip
+            commands += _hold(run, held, parked.get(ident), change.why)
         else:
             any_admin = any_admin or verdict.admin
             allowed.append(change)
@@ -165,26 +226,31 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
     return allowed
 
 
-async def guard_invites(run: Run, invites: list[Invite], tokens: Mapping[str, str]) -> list[Invite]:
-    """Return those invites that may go on under `max_invites`."""
+async def guard_invites(
+    run: Run, invites: list[Invite], tokens: Mapping[str, str]
+) -> tuple[list[Invite], dict[str, dict[str, Any]]]:
+    """Return those invites that may go on under `max_invites`, and what had been held about each."""
     if not run.target.guard.max_invites:
-        return invites
+        return invites, {}
     idents = [invite_id(each.object) for each in invites]
     record = await counts.record_of(run.store, idents, run.now)
     invited = await counts.count(run.store, counts.INVITES, _start(run))
     verdicts = judge_invites(run.target.guard, invites, tokens, record, invited)
     go: list[Invite] = []
+    told: dict[str, dict[str, Any]] = {}
     commands: list[Command] = []
     for ident, invite, verdict in zip(idents, invites, verdicts, strict=True):
         if verdict.hold:
-            since = record.parked[ident].since if ident in record.parked else run.now
-            name, change = "m:" + invite.object, invite.describe()
-            held = Held(ident, name, change, verdict.hold.reason, since, token=tokens[invite.object])
-            commands.append(run.store.park(held))
+            held = Held(
+                ident, "m:" + invite.object, invite.describe(), verdict.hold.reason, run.now,
+                token=tokens[invite.object], kind=invite.verb,
+            )  # fmt: skip
+            commands += _hold(run, held, record.parked.get(ident), invite.why)
         elif verdict.goes:
             go.append(invite)
+            told[invite.object] = held_before(record.parked.get(ident), verdict.decision)
     await run.commit(commands)
-    return go
+    return go, told
 
 
 async def guard_team(run: Run, title: str, team: str, emails: Collection[str]) -> Leaving:
@@ -201,19 +267,17 @@ async def guard_team(run: Run, title: str, team: str, emails: Collection[str]) -
     for email in sorted(leaving.excepted):
         commands += _look_at_end(run, record.decided[leaving_id(ident, email)], [email])
     if leaving.hold:
-        commands.append(_park_team(run, title, ident, leaving.hold, leaving.held, parked))
+        change, emails = (
+            f"take {len(leaving.held)} member(s) out of team {title}",
+            tuple(sorted(leaving.held)),
+        )
+        held = Held(
+            ident, "t:" + title, change, leaving.hold.reason, run.now, emails=emails,
+            kind=UpdateTeamMembers.verb,
+        )  # fmt: skip
+        commands += _hold(run, held, parked)
     await run.commit(commands)
     return leaving
-
-
-def _park_team(
-    run: Run, title: str, ident: str, hold: Hold, emails: Collection[str], before: Held | None
-) -> Command:
-    since = before.since if before else run.now
-    if before is None:
-        run.worker.log.warning("object.parked", target=run.target.name, object=title, reason=hold.reason)
-    change = f"take {len(emails)} member(s) out of team {title}"
-    return run.store.park(Held(ident, "t:" + title, change, hold.reason, since, emails=tuple(sorted(emails))))
 
 
 async def team_left(run: Run, team: str, emails: Sequence[str]) -> list[Command]:
@@ -242,16 +306,21 @@ async def guard_deletion(run: Run, title: str, change: str) -> list[Command] | N
     if verdict.goes:
         return [] if verdict.decision else counted(run, counts.REMOVALS, name)
     if verdict.hold:
-        since = record.parked[ident].since if ident in record.parked else run.now
-        await run.commit([run.store.park(Held(ident, name, change, verdict.hold.reason, since))])
+        held = Held(ident, name, change, verdict.hold.reason, run.now, kind=DeleteTeam.verb)
+        await run.commit(_hold(run, held, record.parked.get(ident)))
     return None
 
 
 async def release_deletions(run: Run, titles: Iterable[str]) -> list[Command]:
     """Return the commands that let go of held deletions of teams that are needed again, or gone."""
     idents = [deletion_id(title) for title in titles]
+    return await _let_go(run, idents)
+
+
+async def _let_go(run: Run, idents: list[str]) -> list[Command]:
     held, decided = await run.store.parked_of(idents), await run.store.decisions(idents)
-    return [command for ident in {**held, **decided} for command in run.store.unpark(ident)]
+    commands = [command for ident in {**held, **decided} for command in run.store.unpark(ident)]
+    return commands + _released(run, held.values())
 
 
 async def release(run: Run, plans: list[MemberPlan]) -> list[Command]:
@@ -261,8 +330,9 @@ async def release(run: Run, plans: list[MemberPlan]) -> list[Command]:
         *(invite_id(plan.wanted.email) for plan in plans if not _invites(plan)),
         *(role_id(plan.wanted.email) for plan in plans if not _lowers(plan)),
     ]
-    held, decided = await run.store.parked_of(idents), await run.store.decisions(idents)
-    commands = [command for ident in {**held, **decided} for command in run.store.unpark(ident)]
+    commands = await gone_by_now(run, plans)
+    commands += stays(run, (plan.wanted.email for plan in plans if not (plan.removal or plan.pending)))
+    commands += await _let_go(run, idents)
     return commands + await _release_teams(run, plans)
 
 
@@ -278,14 +348,19 @@ async def _release_teams(run: Run, plans: list[MemberPlan]) -> list[Command]:
     """Let go of those who do not leave a team any more: a decision about them is used up, too."""
     leaves = {plan.wanted.email: {team_id(ident) for ident in plan.leave} for plan in plans}
     held = {ident: each for ident, each in (await run.store.parked()).items() if each.emails}
-    stays = {(team_id(team), plan.wanted.email) for plan in plans for team in plan.binding.teams}
-    decided = await run.store.decisions([leaving_id(*pair) for pair in stays])
-    stays = {pair for pair in stays if leaving_id(*pair) in decided}
-    stays |= {(ident, email) for ident, each in held.items() for email in each.emails}
+    there = {(team_id(team), plan.wanted.email) for plan in plans for team in plan.binding.teams}
+    decided = await run.store.decisions([leaving_id(*pair) for pair in there])
+    there = {pair for pair in there if leaving_id(*pair) in decided}
+    there |= {(ident, email) for ident, each in held.items() for email in each.emails}
     back: dict[str, set[str]] = defaultdict(set)
-    for ident, email in stays:
+    for ident, email in there:
         if ident not in leaves.get(email, {ident}):
             back[ident].add(email)
-    return [
+    commands = [
         command for ident in sorted(back) for command in _without(run, ident, held.get(ident), back[ident])
+    ]
+    return commands + [
+        run.note("m:" + email, Act(held[ident].kind, held[ident].change), RELEASED)
+        for ident in sorted(back)
+        for email in sorted(back[ident] & set(held[ident].emails if ident in held else ()))
     ]

@@ -8,6 +8,7 @@ from bridge.plan.reading import bound
 from bridge.store.mirror import Command
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, UnavailableError
 from bridge.targets.lists import find_members, find_teams, walk
+from workers.proofs import got_in
 from workers.run import Run, leave_teams, member_object
 
 
@@ -68,7 +69,8 @@ async def read_members(
             commands.append(("HDEL", run.store.key("inviting"), email))
         if after[email].state is State.ABSENT or (remote and remote.sso):
             commands.append(("SREM", run.store.key("no_sso"), email))
-    await run.commit(commands)
+    inside = [email for email, remote in found.items() if remote and email in inviting]
+    await run.commit([*commands, *await got_in(run, inside)])
     return after
 
 

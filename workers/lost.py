@@ -4,10 +4,9 @@ The target may carry a call out long after it was given up, and after what it wa
 that takes effect when its person has left would give a leaver access until the next news of them.
 """
 
-from bridge.store.targets import LOOK_FIRST
+from bridge.store.targets import FORGET_LOST, LOOK_FIRST
 from workers.run import Run
 
-FORGET = 86_400_000  # ms after which a call that has not taken effect never will
 _AT_ONCE = 100
 
 
@@ -20,5 +19,5 @@ async def look_again(run: Run) -> None:
     commands = [*run.store.doubt(idle), *run.store.mark(idle, run.now)]
     for name, since in due.items():
         age = max(run.now - since, LOOK_FIRST)
-        commands += run.store.watch_lost(name, None if age > FORGET else run.now + age)
+        commands += run.store.watch_lost(name, None if age > FORGET_LOST else run.now + age)
     await run.commit(commands)

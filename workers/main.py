@@ -23,8 +23,10 @@ from bridge.store.schema import SchemaError, prepare_schema
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import end_with_parent
 from bridge.tasks import end_task
+from workers.alerts import ring_for_alerts, tell
 from workers.context import Worker
 from workers.converge import converge_target
+from workers.departing import arrive, forget_directories
 from workers.fold import fold_directory
 from workers.readback import read_directory, ring_for_reads
 from workers.retention import trim_when_due
@@ -51,6 +53,11 @@ async def readback(context: dict[str, Any], directory: str) -> None:
     await _run_job("readback", read_directory(context["worker"], directory))
 
 
+async def alert(context: dict[str, Any], name: str) -> None:
+    """Tell a receiver of alerts what needs a person (arq job; rung for by the sweep)."""
+    await _run_job("alert", tell(context["worker"], name))
+
+
 async def sweep(context: dict[str, Any]) -> None:
     """Ring for whatever waits without anyone working on it: a lost bell costs no more than a second.
 
@@ -58,7 +65,9 @@ async def sweep(context: dict[str, Any]) -> None:
     """
     await _run_job("sweep", sweep_once(context["worker"]))
     await _run_job("readback", ring_for_reads(context["worker"]))
+    await _run_job("alerts", ring_for_alerts(context["worker"]))
     await _run_job("trim", trim_when_due(context["worker"]))
+    await _run_job("forget", forget_directories(context["worker"]))
 
 
 async def _run_job(name: str, job: Any) -> None:
@@ -94,17 +103,18 @@ async def _has_work(worker: Worker, target: TargetSettings, now: int) -> bool:
 
 
 async def keep_alive(worker: Worker) -> None:
-    """Tell that this worker lives, so that `bridge status` can count it."""
+    """Tell that this worker lives, so that `bridge status` can count it, and what it has counted itself."""
     while True:
         with contextlib.suppress(*STORE_ERRORS):
             await tell_alive(worker.store, worker.name, worker.clock())
+            await worker.tell_tallies()
         await asyncio.sleep(2)
 
 
 def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
     """Return the arq worker. Limits are so large that arq itself never drops or starves a job."""
     context = {"worker": worker}
-    jobs: tuple[Any, ...] = (fold, converge, readback)
+    jobs: tuple[Any, ...] = (fold, converge, readback, alert)
     options: dict[str, Any] = {"keep_result": 0, "max_tries": 1_000_000}
     return ArqWorker(
         functions=[func(each, name=each.__name__, **options) for each in jobs],
@@ -142,6 +152,7 @@ async def _prepare(worker: Worker) -> None:
     while not worker.stopping.is_set():
         try:
             await prepare_schema(worker.store)
+            await arrive(worker)
             return
         except STORE_ERRORS as error:
             log.warning("worker.waits_for_redis", error=type(error).__name__)
@@ -151,6 +162,7 @@ async def _prepare(worker: Worker) -> None:
 
 async def _leave(worker: Worker, alive: asyncio.Task[None]) -> None:
     await end_task(alive)
+    await worker.tell_tallies()
     with contextlib.suppress(*STORE_ERRORS):
         await tell_gone(worker.store, worker.name)
     await worker.close()

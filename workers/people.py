@@ -1,7 +1,8 @@
 """The part of a step that makes people members, or not: reading, planning, inviting, removing."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bridge.plan.changes import INVITES_AT_ONCE, Invite, MarkSSO, Remove, SetRole
 from bridge.plan.judge import invite_id, removal_id
@@ -12,9 +13,11 @@ from bridge.plan.teams import TeamBinding
 from bridge.settings import Role
 from bridge.store.counts import INVITES, REMOVALS
 from bridge.store.mirror import Command
-from bridge.store.targets import Work
+from bridge.store.targets import Cause
+from bridge.store.work import Work
 from bridge.targets.base import Invited, RefusedError, Removal, TargetError
 from workers import hold
+from workers.acts import GONE, Act, act_of
 from workers.look import read_members
 from workers.run import Run, leave_teams, member_object
 
@@ -93,7 +96,8 @@ async def apply_people(run: Run, people: People) -> None:
     for plan in plans:
         if plan.impossible:
             email = plan.wanted.email
-            await run.bury(member_object(email), f"invite {email}", plan.impossible, asked=False)
+            act = Act(Invite.verb, f"invite {email}")
+            await run.bury(member_object(email), act, plan.impossible, asked=False)
 
 
 def _roles(plans: list[MemberPlan]) -> tuple[list[SetRole], list[SetRole]]:
@@ -125,10 +129,11 @@ async def _remove_all(run: Run, plans: list[MemberPlan]) -> None:
     await run.commit(guarded.commands)
     for plan in guarded.go:
         if plan.removal:
-            await _remove(run, plan, plan.removal, plan.wanted.email in guarded.approved)
+            act = act_of(plan.removal, guarded.told.get(plan.wanted.email))
+            await _remove(run, plan, plan.removal, act, plan.wanted.email in guarded.approved)
 
 
-async def _remove(run: Run, plan: MemberPlan, removal: Remove, approved: bool) -> None:
+async def _remove(run: Run, plan: MemberPlan, removal: Remove, act: Act, approved: bool) -> None:
     name, email = member_object(removal.object), removal.object
     teams = await run.store.teams()
 
@@ -139,16 +144,16 @@ async def _remove(run: Run, plan: MemberPlan, removal: Remove, approved: bool) -
 
     intent = [] if approved else hold.counted(run, REMOVALS, email)
     try:
-        await run.attempt([name], removal.describe(), lambda: run.client.remove(removal.id), gone, intent)
+        await run.attempt([name], act, lambda: run.client.remove(removal.id), gone, intent)
     except RefusedError as error:
-        await _remove_refused(run, plan, removal, error)
+        await _remove_refused(run, plan, removal, act, error)
 
 
-async def _remove_refused(run: Run, plan: MemberPlan, removal: Remove, error: RefusedError) -> None:
+async def _remove_refused(run: Run, plan: MemberPlan, removal: Remove, act: Act, error: RefusedError) -> None:
     """A 404 is no removal: only the list of members tells whether they are gone."""
     name = member_object(removal.object)
     if error.status != 404:
-        await refused(run, name, removal.describe(), error)
+        await refused(run, name, act, error)
         return
     try:
         after = await read_members(run, [removal.object])
@@ -156,9 +161,11 @@ async def _remove_refused(run: Run, plan: MemberPlan, removal: Remove, error: Re
         await run.fault([name], fault)
         return
     if after[removal.object].state is State.KNOWN:
-        await refused(run, name, removal.describe(), error)
+        await refused(run, name, act, error)
         return
-    await run.commit(_forgotten(run, removal.object, plan.binding, await run.store.teams()))
+    gone = run.row(name, act, GONE, error.message, run.causes.get(name, Cause()))
+    forgotten = _forgotten(run, removal.object, plan.binding, await run.store.teams())
+    await run.commit([*forgotten, *run.past.prove(gone)])
 
 
 def _forgotten(run: Run, email: str, binding: MemberBinding, teams: dict[str, TeamBinding]) -> list[Command]:
@@ -168,7 +175,7 @@ def _forgotten(run: Run, email: str, binding: MemberBinding, teams: dict[str, Te
         ("ZREM", run.store.key("pending"), email),
         ("SREM", run.store.key("no_sso"), email),
     ]
-    commands += run.store.unpark(removal_id(email))
+    commands += [*run.store.unpark(removal_id(email)), *hold.stays(run, [email])]
     return commands + leave_teams(run, email, binding, teams)
 
 
@@ -180,25 +187,26 @@ async def _invite_all(run: Run, people: People) -> None:
         change for plan in people.plans.values() for change in plan.changes if isinstance(change, Invite)
     ]
     tokens = {email: wanted.token for email, wanted in people.wanted.items()}
-    invites = await hold.guard_invites(run, sorted(wanted, key=lambda change: change.sort_key), tokens)
+    invites, told = await hold.guard_invites(run, sorted(wanted, key=lambda change: change.sort_key), tokens)
     sent: list[Invite] = []
     for start in range(0, len(invites), INVITES_AT_ONCE):
         batch = invites[start : start + INVITES_AT_ONCE]
-        sent += await _invite(run, batch)
+        sent += await _invite(run, batch, told)
     await _look_for_invited(run, people, [each for each in sent if each.object not in run.known_now])
 
 
-async def _invite(run: Run, batch: list[Invite]) -> list[Invite]:
+async def _invite(run: Run, batch: list[Invite], told: Mapping[str, Mapping[str, Any]]) -> list[Invite]:
     """Invite some people at once; a batch that is refused is halved until the culprit stands alone."""
     names = [member_object(invite.object) for invite in batch]
     asked: list[tuple[str, Role]] = [(invite.object, invite.role) for invite in batch]
-    change = batch[0].describe() if len(batch) == 1 else f"invite {len(batch)} people"
+    acts = {member_object(each.object): act_of(each, told.get(each.object)) for each in batch}
+    act = acts[names[0]] if len(batch) == 1 else Act(Invite.verb, f"invite {len(batch)} people", each=acts)
     counting = [command for each in batch for command in hold.counted(run, INVITES, each.object)]
-    counting += [("HSET", run.store.key("inviting"), each.object, int(each.kept)) for each in batch]
+    counting += [run.store.invite(each.object, each.kept, each.since) for each in batch]
     try:
         answer = await run.attempt(
             names,
-            change,
+            act,
             lambda: run.client.invite(asked, run.target.sso),
             lambda a: _invited(run, batch, a),
             counting,
@@ -206,8 +214,8 @@ async def _invite(run: Run, batch: list[Invite]) -> list[Invite]:
     except RefusedError as error:
         if len(batch) > 1:
             middle = len(batch) // 2
-            return await _invite(run, batch[:middle]) + await _invite(run, batch[middle:])
-        await refused(run, names[0], change, error)
+            return await _invite(run, batch[:middle], told) + await _invite(run, batch[middle:], told)
+        await refused(run, names[0], act, error)
         return []
     return batch if answer else []
 
@@ -304,17 +312,17 @@ async def _change(
         return [run.store.put_member(email, after)]
 
     try:
-        await run.attempt([name], change.describe(), call, changed)
+        await run.attempt([name], act_of(change), call, changed)
     except RefusedError as error:
-        await refused(run, name, change.describe(), error)
+        await refused(run, name, act_of(change), error)
 
 
-async def refused(run: Run, name: str, change: str, error: RefusedError, asked: str = "") -> None:
+async def refused(run: Run, name: str, act: Act, error: RefusedError, asked: str = "") -> None:
     """Decide after a 4xx about one object: look again, blame the token, or give the object up.
 
     `asked`: what such changes have in common, where one of them may have been looked at again already.
     """
-    asked = asked or change
+    asked = asked or act.text
     if error.status in (404, 409) and (name, asked) not in run.retried:
         run.retried.add((name, asked))
         run.later[name] = run.now
@@ -325,4 +333,4 @@ async def refused(run: Run, name: str, change: str, error: RefusedError, asked: 
         except TargetError as fault:
             await run.fault([name], fault)
             return
-    await run.bury(name, change, error.message)
+    await run.bury(name, act, error.message)

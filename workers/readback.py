@@ -7,7 +7,6 @@ as news of the moment before the call: what happened later counts as newer, and 
 are the fold's business. Nothing waits for it that the events say themselves, removals least of all.
 """
 
-import random
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -41,7 +40,8 @@ from bridge.store.journal import Entry, Submission
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name
 from bridge.store.reads import GROUP, USER, ReadState, ReadStore, waiting_reads
-from bridge.store.targets import Work
+from bridge.store.work import Work
+from workers.backoff import backoff_ms
 from workers.context import Worker
 
 SETTLE_MS = 300  # events about one user come together: one reading for all of them
@@ -53,7 +53,7 @@ WITNESSES = 3  # users who must vouch for the API before it is believed that ano
 LOOK_AFTER_MS = 12 * 3_600_000  # without any call: Okta revokes a token that rests for 30 days
 _NOTE_AFTER_MS = 3_600_000
 _OWN_IDS = (f"{USER}00u", f"{GROUP}00g")  # how Okta's ids of users and groups begin
-_BACKOFF_FIRST, _BACKOFF_MOST = 2.0, 300.0  # seconds
+_BACKOFF_FIRST = 2.0  # seconds
 _PROBE_MOST = 15.0
 
 
@@ -249,22 +249,13 @@ async def _look(run: ReadRun) -> None:
     """After an outage, a start or a long rest see whether the API takes the token. Raises ApiDownError."""
     was_down = run.state.state in ("unavailable", "credentials_rejected")
     first = _first(run.worker, "read", run.reads.directory)
-    if was_down:
-        _reload_token(run.source)
+    if was_down and run.source.api_token:
+        run.source.api_token.refresh()  # a file may hold a new one
     if first:
         left = [each for each in await run.reads.unresolved() if each.startswith(_OWN_IDS)]
         await run.commit(run.reads.mark(left, run.now))
     if was_down or first or _rested(run.state, run.now):
         await _probe(run)
-
-
-def _reload_token(source: SourceSettings) -> None:
-    """Read the token again: a file may hold a new one. One that cannot be read stays as it was."""
-    try:
-        if source.api_token:
-            source.api_token.reload()
-    except ValueError:
-        return
 
 
 async def _probe(run: ReadRun) -> None:
@@ -357,8 +348,7 @@ async def _tell(run: ReadRun, event: DirectoryEvent) -> None:
 
 
 async def _back_off(run: ReadRun, work: Work, tries: int, error: DirectoryError) -> None:
-    span = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** min(tries, 16))
-    until = run.now + int(span * random.uniform(0.5, 1) * 1000)  # noqa: S311 - jitter
+    until = run.now + backoff_ms(_BACKOFF_FIRST, tries)
     run.worker.log.warning("readback.later", directory=run.reads.directory, reason=error.message)
     await run.commit(run.reads.defer(work, until, tries + 1))
 

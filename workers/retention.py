@@ -3,6 +3,7 @@
 from functools import partial
 
 from bridge.settings import TargetSettings
+from bridge.store.audit import Audit
 from bridge.store.retention import (
     ended_decisions,
     forget,
@@ -34,6 +35,7 @@ async def trim(worker: Worker) -> None:
     for directory in sorted(await worker.journal.directories()):
         await _trim_journal(worker, directory)
         await forget_old(worker, directory)
+    await Audit(worker.store).trim(worker.clock() - int(worker.settings.retention.evidence * 1000))
     for target in worker.settings.targets:
         await _trim_target(worker, target, TargetStore(worker.store, target_id(target)))
 

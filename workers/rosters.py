@@ -10,13 +10,15 @@ from bridge.plan.members import GIVEN, MemberPlan, State
 from bridge.plan.teams import TeamBinding
 from bridge.store.counts import losses_of
 from bridge.store.mirror import Command
+from bridge.store.targets import LOOK_FIRST
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
+from workers.acts import Act, act_of
 from workers.bound import forget_team, team_problem
 from workers.look import read_members
 from workers.people import People, refused
 from workers.run import Run, member_object, team_object
-from workers.twins import FIRST_LOOK, asked, making_of
+from workers.twins import asked, making_of
 
 _SURELY = 4  # so many refused, and nobody taken: it is the team, not its people
 
@@ -54,7 +56,7 @@ async def move_members(
         return
     if not team.id:
         if problem := team_problem(teams, title):
-            await run.bury(name, f"create team {title}", problem, asked=False)
+            await run.bury(name, Act(CreateTeam.verb, f"create team {title}"), problem, asked=False)
         elif ready:
             await _create(run, people, teams, title, ready)
         return
@@ -77,7 +79,7 @@ async def _create(
     team, making = teams.get(title, TeamBinding()), await making_of(run, title)
     ids = [people.plans[email].binding.id or "" for email in emails]
 
-    ended = run.store.put_making(title, making, run.now + FIRST_LOOK)
+    ended = run.store.put_making(title, making, run.now + LOOK_FIRST)
 
     def created(remote: RemoteTeam) -> list[Command]:
         teams[title] = replace(team, id=remote.id, title=remote.title, made=True)
@@ -86,12 +88,12 @@ async def _create(
 
     try:
         await run.attempt(
-            [name, *names], change.describe(), lambda: run.client.create_team(title, ids), created,
+            [name, *names], act_of(change), lambda: run.client.create_team(title, ids), created,
             asked(run, title, making, ids), ended,
         )  # fmt: skip
     except RefusedError as error:
         if not emails:
-            await refused(run, name, change.describe(), error)
+            await refused(run, name, act_of(change), error)
         elif error.status == 404 and not _asked(title, emails) <= run.retried:
             await _read_again(run, title, emails)
         else:
@@ -119,7 +121,7 @@ async def _update(
         whole = 1 < len(emails) == len(culprits)
         names = [team_object(change.object)] if whole else [member_object(email) for email in culprits]
         for name in names:
-            await refused(run, name, change.describe(), error, change.object)
+            await refused(run, name, act_of(change), error, change.object)
         if whole and names[0] in run.later:
             run.later.update(dict.fromkeys(map(member_object, emails), run.later[names[0]]))
 
@@ -144,7 +146,7 @@ async def _send(
     leaving = [email for email in change.remove if email in counted]
     losses = [command for email in leaving for command in hold.counted(run, losses_of(change.id), email)]
     await run.attempt(
-        names, change.describe(), lambda: run.client.update_team(change.id, add, remove), updated, losses
+        names, act_of(change), lambda: run.client.update_team(change.id, add, remove), updated, losses
     )
 
 
@@ -191,7 +193,7 @@ async def _gone(run: Run, people: People, teams: dict[str, TeamBinding], change:
             await forget_team(run, people, teams, change.object)
             await _once_more(run, name, names)
         else:
-            await refused(run, name, change.describe(), error)
+            await refused(run, name, act_of(change), error)
     except TargetError as error:
         await run.fault(names, error)
     else:

@@ -2,20 +2,23 @@
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from bridge.plan.changes import Remove
 from bridge.plan.held import Held
 from bridge.plan.members import MemberBinding
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError, Transaction
+from bridge.store.history import History
 from bridge.store.lease import Lease
 from bridge.store.mirror import Command
-from bridge.store.targets import MEMBER, TEAM, Intent, TargetState, TargetStore, Waiting, Work
+from bridge.store.tally import Tally
+from bridge.store.targets import MEMBER, TEAM, Cause, Intent, TargetState, TargetStore, Waiting
+from bridge.store.work import Work
 from bridge.targets.base import (
     CredentialsRejectedError,
     RateLimitedError,
@@ -24,15 +27,17 @@ from bridge.targets.base import (
     UnavailableError,
 )
 from bridge.targets.gitbook import Call, GitBook
+from workers.acts import DEAD, DONE, FAILED, PROVEN, Act, outcome_of
+from workers.backoff import backoff_ms
 from workers.context import Worker
+from workers.tallies import began
 
 R = TypeVar("R")
 FAILURES_IN_A_ROW = 5  # opens the breaker
 INTENT_MS = 500  # how far behind an attempt its intent may be
 MOST_DELIVERIES = 10  # in one log line
 REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
-REMOVAL = "remove"  # how the change begins whose evidence is kept
-_BACKOFF_FIRST, _BACKOFF_MOST = 1.0, 300.0  # seconds
+_BACKOFF_FIRST = 1.0  # seconds
 _PROBE_MOST = 15.0
 
 
@@ -54,7 +59,8 @@ class Run:
     `downs`: see TargetState; `tripped`: which changes were refused so often that this step makes no more
     of them, and why; `known_now`: people whose invite or reading in this step has made them known;
     `retried`: objects looked at once more after a 404 or 409, each with what was asked; `ends`: of its
-    slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is written of it.
+    slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is written of it;
+    `works`: what this step is about, by object; `changed`: what its calls have changed, and when (unix ms).
     """
 
     worker: Worker
@@ -70,7 +76,7 @@ class Run:
     refused: list[str] = field(default_factory=list)
     refusing: bool = False
     tripped: dict[str, str] = field(default_factory=dict)
-    causes: dict[str, str] = field(default_factory=dict)
+    causes: dict[str, Cause] = field(default_factory=dict)
     waits: dict[str, Waiting] = field(default_factory=dict)
     known_now: dict[str, MemberBinding] = field(default_factory=dict)
     retried: set[tuple[str, str]] = field(default_factory=set)
@@ -81,6 +87,8 @@ class Run:
     last_call: Call | None = None
     about: tuple[str, ...] = ()
     intent: Intent | None = None
+    works: dict[str, Work] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Let the client ask for the lease before each call, and tell us of each."""
@@ -106,6 +114,7 @@ class Run:
 
     def _called(self, call: Call) -> None:
         self.last_call = call
+        self.tally.call(call.kind, call.status, call.seconds)
         self.worker.log.info(
             "target.call", target=self.target.name, kind=call.kind, method=call.method, path=call.path,
             status=call.status, milliseconds=round(call.seconds * 1000), deliveries=self.deliveries,
@@ -115,7 +124,8 @@ class Run:
     def deliveries(self) -> list[str]:
         """Return the deliveries behind the call under way, or else behind this step; some of many."""
         objects = self.about or self.causes
-        return sorted({self.causes[each] for each in objects if self.causes.get(each)})[:MOST_DELIVERIES]
+        found = {self.causes[each].delivery for each in objects if each in self.causes}
+        return sorted(found - {""})[:MOST_DELIVERIES]
 
     @property
     def now(self) -> int:
@@ -126,6 +136,16 @@ class Run:
     def over(self) -> bool:
         """True when no further call may begin: the slice has ended, or the process is to end."""
         return self.worker.stopping.is_set() or time.monotonic() >= self.ends
+
+    @property
+    def tally(self) -> Tally:
+        """Return where this target's calls are counted."""
+        return self.worker.tallies.of(self.store.id)
+
+    @property
+    def past(self) -> History:
+        """Return the target's history."""
+        return History(self.store, self.worker.settings.retention)
 
     @property
     def dry(self) -> bool:
@@ -144,7 +164,7 @@ class Run:
     async def attempt(
         self,
         objects: Sequence[str],
-        change: str,
+        act: Act,
         call: Callable[[], Awaitable[R]],
         done: Callable[[R], Iterable[Command]],
         with_intent: Iterable[Command] = (),
@@ -157,16 +177,16 @@ class Run:
         to be looked at again is in `later` then. Raises RefusedError (the intent has ended),
         TargetDownError or LeaseLostError.
         """
-        if self.over or _verb(change) in self.tripped:
+        if self.over or act.kind in self.tripped:
             self.later.update(dict.fromkeys(objects, self.now))
             return None
-        intent = Intent(change, self.lease.fence, self.now, self.worker.name)
+        intent = Intent(act.text, self.lease.fence, self.now, self.worker.name)
         await self.commit([*self.store.intend(objects, intent), *with_intent])
         self.about, self.intent = tuple(objects), intent
         try:
             result = await asyncio.shield(self._begin(objects, call))
         except TargetError as error:
-            await self._failed(objects, change, error, undone)
+            await self._failed(objects, act, error, undone)
             return None
         except PausedError:  # between two tries, perhaps
             await self._settle(objects, self.store.lose(objects, self.now))
@@ -176,11 +196,29 @@ class Run:
             raise
         finally:
             self.about, self.intent = (), None
+        outcome, at = outcome_of(result), self.now
         await self._settle(
-            objects, [*done(result), *self._well(objects), *self._records(objects, change, "done")]
+            objects, [*done(result), *self._well(objects), *self._records(objects, act, outcome)]
         )
+        if outcome == DONE:
+            self._note_changed(objects, act, at)
         self.failures, self.downs, self.refused, self.refusing = 0, 0, [], False
         return result
+
+    def _note_changed(self, objects: Sequence[str], act: Act, at: int) -> None:
+        """Note that a call has changed these (unix ms); a leaver who is removed is counted at once."""
+        self.changed |= dict.fromkeys(objects, at)
+        if act.kind == Remove.verb and act.since:
+            self.tally.removals.add((at - act.since) / 1000)
+
+    def _measure(self) -> None:
+        """Count how long the changes took of what is not to be looked at again."""
+        for name, at in self.changed.items():
+            work = self.works.get(name)
+            begin = began(work, self.waits.get(name)) if work and name not in self.later else 0
+            if begin:
+                self.tally.changes.add((at - begin) / 1000)
+        self.changed = {}
 
     def _begin(self, objects: Sequence[str], call: Callable[[], Awaitable[R]]) -> asyncio.Future[R]:
         """Begin a call; what it is about counts as under way until it ends, even if nobody waits for it."""
@@ -210,12 +248,12 @@ class Run:
         await transaction.run()
 
     async def _failed(
-        self, objects: Sequence[str], change: str, error: TargetError, undone: Iterable[Command]
+        self, objects: Sequence[str], act: Act, error: TargetError, undone: Iterable[Command]
     ) -> None:
         doubts = self.store.doubt(objects) if isinstance(error, RefusedError) else []
         doubts += self.store.lose(objects, self.now) if error.unclear else []
         ends = () if error.unclear else undone
-        await self._settle(objects, [*doubts, *ends, *self._records(objects, change, error.message)])
+        await self._settle(objects, [*doubts, *ends, *self._records(objects, act, FAILED, error.message)])
         if isinstance(error, RefusedError):
             raise error
         await self.fault(objects, error)
@@ -241,18 +279,21 @@ class Run:
         for each in objects:
             before = self.waits.get(each, Waiting(0, self.now))
             self.waits[each] = replace(before, attempts=before.attempts + 1, reason=reason, refused=refused)
-            span = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2 ** min(before.attempts, 16))
-            self.later[each] = self.now + int(span * random.uniform(0.5, 1) * 1000)  # noqa: S311 - jitter
+            self.later[each] = self.now + backoff_ms(_BACKOFF_FIRST, before.attempts)
         await self.commit([self.store.wait(each, self.waits[each]) for each in objects])
 
     def health(self, state: str = "ok", reason: str | None = None, resumes_at: float = 0.0) -> TargetState:
         """Return how the target is doing, with what is remembered for the next run."""
-        refused = tuple(self.refused)
-        return TargetState(state, reason, resumes_at, self.failures, self.downs, refused, self.refusing)
+        refused, before = tuple(self.refused), self.state
+        since = before.since if state == before.state else self.now
+        return TargetState(
+            state, reason, resumes_at, self.failures, self.downs, refused, self.refusing, since
+        )
 
     async def down(self, state: str, reason: str) -> None:
         """Stop until a probe finds the target well. Raises TargetDownError."""
         self.downs += 1
+        self._measure()
         resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(self.downs - 1, 4))
         self.failures = 0
         self.state = self.health(state, reason, resumes_at)
@@ -260,45 +301,59 @@ class Run:
         self.worker.log.warning("target.down", target=self.target.name, state=state, reason=reason)
         raise TargetDownError(reason)
 
-    async def bury(self, name: str, change: str, reason: str, asked: bool = True) -> None:
+    async def bury(self, name: str, act: Act, reason: str, asked: bool = True) -> None:
         """Give an object up until there is news of it. `asked`: the target has refused it."""
-        held = Held(name, name, change, reason, self.now, self.waits.get(name, Waiting()).attempts + 1)
+        attempts = self.waits.get(name, Waiting()).attempts + 1
+        held = Held(name, name, act.text, reason, self.now, attempts, kind=act.kind)
         self.buried.add(name)
         self.refused += [name] if asked and name not in self.refused else []
-        await self.commit([self.store.bury(held)])
+        await self.commit([self.store.bury(held), self.note(name, act, DEAD, reason)])
         self.worker.log.warning("object.dead", target=self.target.name, object=name, reason=reason)
         if asked and len(self.refused) >= (1 if self.refusing else REFUSALS_IN_A_ROW):
-            await self._unbury(_verb(change), reason)
+            await self._unbury(act.kind, reason)
 
-    async def _unbury(self, verb: str, reason: str) -> None:
+    async def _unbury(self, kind: str, reason: str) -> None:
         """So many refusals without a success are the target's fault: keep the objects as work.
 
         They back off; other kinds of change still have their turn in this step, then the target rests.
         Those given up in an earlier step had left the work list: they are put back.
         """
         names, self.refused, self.refusing = self.refused, [], True
-        self.tripped[verb] = reason
+        self.tripped[kind] = reason
         self.buried -= set(names)
         await self.back_off(names, reason, refused=True)
         work = self.store.key("work")
         await self.commit([
             *(("HDEL", self.store.key("dead"), name) for name in names),
             *(("ZADD", work, self.later[name], name) for name in names),
-            self.store.new_marks(names),
+            self.store.work.new_marks(names),
         ])  # fmt: skip
 
-    def _records(self, objects: Sequence[str], change: str, outcome: str) -> list[Command]:
+    def _records(self, objects: Sequence[str], act: Act, outcome: str, reason: str = "") -> list[Command]:
+        """Return the commands that write a call's end into the history of all that it was about."""
         call = self.last_call or Call("", "", "", 0, 0.0)
-        rows = [
-            {
-                "at": self.now, "object": each, "change": change, "outcome": outcome, "status": call.status,
-                "milliseconds": round(call.seconds * 1000), "delivery": self.causes.get(each, ""),
-            }
-            for each in objects
-        ]  # fmt: skip
-        if _verb(change) == REMOVAL:
-            return [command for row in rows for command in self.store.witness(row)]
-        return [self.store.record(row) for row in rows]
+        told = {"status": call.status, "milliseconds": round(call.seconds * 1000)}
+        causes = [self.causes[each] for each in objects if each in self.causes]
+        commands: list[Command] = []
+        for name in objects:
+            here = act.each.get(name, act)
+            cause = self.causes.get(name) or next(iter(causes), Cause())
+            row = self.row(name, here, outcome, reason, cause) | told
+            proven = outcome == DONE and act.kind in PROVEN
+            commands += self.past.prove(row) if proven else [self.past.record(row)]
+        return commands
+
+    def note(self, name: str, act: Act, outcome: str, reason: str = "") -> Command:
+        """Return the command that writes into an object's history what was decided about it."""
+        return self.past.record(self.row(name, act, outcome, reason, self.causes.get(name, Cause())))
+
+    def row(self, name: str, act: Act, outcome: str, reason: str, cause: Cause) -> dict[str, Any]:
+        """Return a row of the history."""
+        return {
+            "at": self.now, "object": name, "kind": act.kind, "change": act.text, "outcome": outcome,
+            "reason": reason, "why": act.why, "since": act.since, "event": cause.event,
+            "delivery": cause.delivery, **act.told,
+        }  # fmt: skip
 
     # reading
 
@@ -328,20 +383,17 @@ class Run:
         commands: list[Command] = []
         for work in works:
             if work.object in self.later:
-                commands.append(self.store.defer(work, self.later[work.object]))
+                commands.append(self.store.work.defer(work, self.later[work.object]))
                 continue
-            commands.append(self.store.clear(work))
+            commands.append(self.store.work.clear(work))
             commands.append(("HDEL", self.store.key("waiting"), work.object))
             if work.object not in self.buried:
                 commands.append(("HDEL", self.store.key("dead"), work.object))
         await self.commit(commands)
+        self._measure()
         reasons, self.later, self.buried, self.tripped = [*self.tripped.values()], {}, set(), {}
         if reasons and self.refusing:
             await self.down("unavailable", f"refuses one object after another: {reasons[0]}")
-
-
-def _verb(change: str) -> str:
-    return change.partition(" ")[0]
 
 
 def member_object(email: str) -> str:

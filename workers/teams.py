@@ -7,9 +7,10 @@ from bridge.plan.changes import DeleteTeam, RenameTeam
 from bridge.plan.judge import deletion_id
 from bridge.plan.teams import TeamBinding, bound_to, is_renamed, moving, use_other
 from bridge.store.mirror import Command
-from bridge.store.targets import Work
+from bridge.store.work import Work
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
+from workers.acts import Act, act_of
 from workers.bound import adopt_team, bind_teams, forget_team, team_problem
 from workers.look import look_for_teams
 from workers.people import People, refused
@@ -46,7 +47,7 @@ async def _rename(
     if team is None or not team.groups:
         return
     if problem := team_problem(teams, title):
-        await run.bury(name, f"team {title}", problem, asked=False)
+        await run.bury(name, Act(RenameTeam.verb, f"team {title}"), problem, asked=False)
         return
     if not team.id or not is_renamed(team, title):
         return
@@ -65,12 +66,12 @@ async def _rename(
         return [run.store.put_team(title, teams[title])]
 
     try:
-        await run.attempt([name], change.describe(), lambda: run.client.rename_team(ident, title), renamed)
+        await run.attempt([name], act_of(change), lambda: run.client.rename_team(ident, title), renamed)
     except RefusedError as error:
         if error.status == 404:
             await forget_team(run, people, teams, title)
         else:
-            await refused(run, name, change.describe(), error)
+            await refused(run, name, act_of(change), error)
 
 
 async def _is_given_up(
@@ -124,13 +125,13 @@ async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title
             return
         ended = [run.store.put_team(title, None), *run.store.unpark(deletion_id(title))]
         await run.attempt(
-            [name], change.describe(), lambda: run.client.delete_team(ident), lambda _: ended, counting
+            [name], act_of(change), lambda: run.client.delete_team(ident), lambda _: ended, counting
         )
     except RefusedError as error:
         if error.status == 404:
             await forget_team(run, people, teams, title)
         else:
-            await refused(run, name, change.describe(), error)
+            await refused(run, name, act_of(change), error)
     except TargetError as error:
         await run.fault([name], error)
 

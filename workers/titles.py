@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bridge.plan.teams import TeamBinding, moved_titles, titles_of
 from bridge.store.mirror import Command, directory_name, split_ref
-from bridge.store.targets import Work
+from bridge.store.work import Work
 from workers.run import Run, team_object
 
 
@@ -23,8 +23,9 @@ async def index_groups(run: Run, works: Sequence[Work]) -> None:
         changed |= _remap(teams, ref, before.get(ref, ()), titles)
         commands.append(run.store.put_titles(ref, titles))
     commands += [run.store.put_team(title, teams.get(title)) for title in sorted(changed)]
-    commands += run.store.mark([team_object(title) for title in sorted(changed)], run.now)
-    await run.commit([*commands, *(run.store.clear(work) for work in works)])
+    news = max((work.news for work in works), default=0)
+    commands += run.store.mark([team_object(title) for title in sorted(changed)], run.now, news)
+    await run.commit([*commands, *(run.store.work.clear(work) for work in works)])
 
 
 def _remap(

@@ -9,15 +9,16 @@ its people are in the other team, and nobody loses anything.
 
 from dataclasses import replace
 
+from bridge.plan.changes import DeleteTeam
 from bridge.plan.making import Making, begun, not_ours
 from bridge.plan.teams import TeamBinding, bound_to
 from bridge.store.mirror import Command
+from bridge.store.targets import FORGET_LOST, LOOK_FIRST
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from bridge.targets.lists import walk
+from workers.acts import Act
 from workers.run import Run, team_object
 
-FIRST_LOOK = 60_000  # ms after the call; then at twice the age each time
-FORGET = 86_400_000  # ms after which a call that has not taken effect never will
 _AT_ONCE = 100
 
 
@@ -28,13 +29,13 @@ async def making_of(run: Run, title: str) -> Making | None:
 
 def asked(run: Run, title: str, before: Making | None, ids: list[str]) -> list[Command]:
     """Return the commands that write down, with its intent, that a call begins."""
-    return run.store.put_making(title, begun(before, run.now, ids), run.now + FIRST_LOOK)
+    return run.store.put_making(title, begun(before, run.now, ids), run.now + LOOK_FIRST)
 
 
 def over(run: Run, title: str, making: Making | None) -> list[Command]:
     """Return the commands that write down that the end of one call is clear."""
     rest = making.ended() if making else None
-    return run.store.put_making(title, rest, run.now + FIRST_LOOK)
+    return run.store.put_making(title, rest, run.now + LOOK_FIRST)
 
 
 async def watch_twins(run: Run) -> None:
@@ -48,13 +49,13 @@ async def watch_twins(run: Run) -> None:
     for title in titles:
         making = makings.get(title)
         if making is None or team_object(title) in run.held_back:
-            again = run.held_back.get(team_object(title), run.now + FIRST_LOOK)
+            again = run.held_back.get(team_object(title), run.now + LOOK_FIRST)
             await run.commit(run.store.put_making(title, making, again))
             continue
         try:
             await _look(run, teams, title, making)
         except TargetError as error:
-            await run.commit(run.store.put_making(title, making, run.now + FIRST_LOOK))
+            await run.commit(run.store.put_making(title, making, run.now + LOOK_FIRST))
             await run.fault([], error)
             return
 
@@ -70,9 +71,9 @@ async def _look(run: Run, teams: dict[str, TeamBinding], title: str, making: Mak
         if left and left.made(twin) and bound_to(teams, twin.id) is None:
             left = await _judge(run, title, left, twin, making.left)
     age = run.now - making.last
-    if left and age > FORGET and not left.left:
+    if left and age > FORGET_LOST and not left.left:
         left = None
-    await run.commit(run.store.put_making(title, left, run.now + min(max(age, FIRST_LOOK), FORGET)))
+    await run.commit(run.store.put_making(title, left, run.now + min(max(age, LOOK_FIRST), FORGET_LOST)))
 
 
 async def _judge(run: Run, title: str, making: Making, twin: RemoteTeam, before: str) -> Making | None:
@@ -87,10 +88,10 @@ async def _judge(run: Run, title: str, making: Making, twin: RemoteTeam, before:
 
 async def _delete(run: Run, title: str, making: Making, twin: RemoteTeam) -> Making | None:
     """Delete a team that a lost call has made. Returns which calls are still without an end."""
-    change = f"delete team {title}, which a call without an answer has made a second time"
+    act = Act(DeleteTeam.verb, f"delete team {title}, which a call without an answer has made a second time")
     try:
         deleted = await run.attempt(
-            [team_object(title)], change, lambda: _gone(run, twin.id), lambda _: over(run, title, making)
+            [team_object(title)], act, lambda: _gone(run, twin.id), lambda _: over(run, title, making)
         )
     except RefusedError as error:
         return replace(making, left=f"cannot be deleted: {error.message}")

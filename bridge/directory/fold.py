@@ -39,7 +39,7 @@ class Touched:
     address they did not have before; `named`: memberships nothing was known of before. `news_of_users`:
     users of whom anything changed that a plan may depend on; `news_of_groups`: groups of which that is
     so for all their members. `unresolved`: how many events named an id that nothing else is known of
-    ("u:…" or "g:…"); `resolved`: ids of which now something is.
+    ("u:…" or "g:…"); `resolved`: ids of which now something is. `renamed`: groups with the names they had.
     """
 
     users: set[str] = field(default_factory=set)
@@ -52,6 +52,7 @@ class Touched:
     news_of_groups: set[str] = field(default_factory=set)
     unresolved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     resolved: set[str] = field(default_factory=set)
+    renamed: set[tuple[str, str]] = field(default_factory=set)
 
 
 def needs(events: list[DirectoryEvent]) -> tuple[set[str], set[str], set[Pair]]:
@@ -112,6 +113,8 @@ def _fold_group(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: G
         touched.groups.add(news.id)
         if before is None or _shown_group(before) != _shown_group(after):
             touched.news_of_groups.add(news.id)
+        if before and before.name and before.name != after.name:
+            touched.renamed.add((news.id, before.name))
         if after.name and not (before and before.name):
             touched.resolved.add(f"g:{news.id}")
     if event.name is EventName.GROUP_CREATED:  # nobody was in it before, so its first list is news

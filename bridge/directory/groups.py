@@ -38,14 +38,31 @@ class Membership(Struct, frozen=True):
     listed_at: int = 0
 
     def holds(self, user: User, group: Group) -> bool:
-        """Tell whether the user belongs to the group now.
+        """Tell whether the user belongs to the group now: it counts only while the user is active."""
+        return user.active and self.lasts(user, group)
 
-        It counts only while the user is active, the group is there, and it is newer than the last
-        deletion of either: coming back from a deletion starts without memberships.
+    def lasts(self, user: User, group: Group) -> bool:
+        """Tell whether the user, active or not, is in the group.
+
+        It counts only while the group is there, and it is newer than the last deletion of either: coming
+        back from a deletion starts without memberships.
         """
-        at = max(self.told_at, self.listed_at)
-        alive = user.active and group.exists
-        return alive and at > 0 and not is_negative(at) and at > max(user.deleted_at, group.deleted_at)
+        over = max(user.deleted_at, group.deleted_at)
+        return group.exists and self.at > 0 and not is_negative(self.at) and self.at > over
+
+    @property
+    def at(self) -> int:
+        """The stamp of the newest news of it, 0 for none."""
+        return max(self.told_at, self.listed_at)
+
+    def ended_at(self, user: User, group: Group) -> int:
+        """Return the stamp of what ended it, of several the first, 0 for unknown: call it when it is over.
+
+        Who is taken out of a group when that is deleted, say, was out with the first of the two.
+        """
+        ends = [self.at] if is_negative(self.at) else []
+        ends += [each.deleted_at for each in (user, group) if self.at <= each.deleted_at or not each.exists]
+        return min(ends, default=0)
 
 
 class MemberList(Struct, frozen=True):

@@ -34,6 +34,16 @@ class User(Struct, frozen=True):
         return self.exists and not is_negative(self.active_at)
 
     @property
+    def life_at(self) -> int:
+        """The stamp of the news that made them active, inactive or deleted, or last said so again.
+
+        Who was inactive when they were deleted had been out before.
+        """
+        if self.exists:
+            return max(self.created_at, self.active_at)
+        return min(self.active_at, self.deleted_at) if is_negative(self.active_at) else self.deleted_at
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """The current address and all former ones."""
         return (self.email, *self.former) if self.email else self.former

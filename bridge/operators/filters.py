@@ -32,7 +32,7 @@ class Filter:
         kind: str | None = None,
         state: str | None = None,
         at: int | None = None,
-        texts: Iterable[str | None] = (),
+        texts: Iterable[str | None] | None = None,
     ) -> bool:
         """Tell whether a row is wanted. What is None is not asked about; `at`: unix milliseconds."""
         return (
@@ -41,7 +41,11 @@ class Filter:
             and (_admits(self.kinds, kind) or _admits(self.kinds, (kind or "").partition(".")[0]))
             and _admits(self.states, state)
             and (at is None or (at >= self.since and (not self.until or at < self.until)))
-            and (not self.text or any(self.text.lower() in text.lower() for text in texts if text))
+            and (
+                not self.text
+                or texts is None
+                or any(self.text.lower() in text.lower() for text in texts if text)
+            )
         )
 
 

@@ -1,6 +1,7 @@
 """Streams read newest first, a page at a time: no question reads more than so many rows."""
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from bridge.store.redis import Store
 
 MOST_SCANNED = 5000  # rows of one page, all streams together
 _SLICE = 500
+_ROW = re.compile(r"\d{1,19}-\d{1,19}", re.ASCII)  # two numbers of 64 bits, as Redis has them
 
 R = TypeVar("R")
 Raw = tuple[str, str, dict[str, str]]  # the stream's name, the row's id in it, its fields
@@ -36,8 +38,7 @@ def row_id(name: str, ident: str) -> str:
 def split_id(ident: str) -> tuple[str, str]:
     """Return the stream's name and the row's id in it. Raises ValueError for what is no id."""
     name, _, row = ident.rpartition("/")
-    time, _, number = row.partition("-")
-    if not (name and time.isdecimal() and number.isdecimal()):
+    if not (name and _ROW.fullmatch(row)):
         raise ValueError(f"{ident} is not an id: copy one from a list, such as okta/1795319083036-0")
     return name, row
 
@@ -121,7 +122,13 @@ class _Place:
                 self._last[name] = f"({rows[-1][0]}"
 
 
+def order(row: str) -> tuple[int, int]:
+    """Return what sorts the ids of a stream by age."""
+    time, _, number = row.partition("-")
+    return int(time), int(number)
+
+
 def _order(raw: Raw) -> tuple[int, int]:
     """Return what sorts the newest first."""
-    time, _, number = raw[1].partition("-")
-    return -int(time), -int(number)
+    time, number = order(raw[1])
+    return -time, -number

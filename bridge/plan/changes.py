@@ -1,10 +1,13 @@
 """The changes a plan is made of: values, with an order, so that a plan never wobbles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bridge.settings import Role
 
+VERBS = (
+    "remove", "role", "invite", "sso", "create-team", "rename-team", "team-members", "delete-team",
+)  # fmt: skip
 INVITES_AT_ONCE = 100  # GitBook states no limit; a refused batch is halved
 
 
@@ -15,6 +18,7 @@ class Change:
     object: str
     why: str
     rank: ClassVar[int] = 99
+    verb: ClassVar[str] = ""  # the kind of its calls, in the history and in metrics
 
     @property
     def kind(self) -> str:
@@ -33,11 +37,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Remove(Change):
-    """Take a member out of the organisation."""
+    """Take a member out of the organisation. `since`: unix ms, when they left by the directory, 0 unknown."""
 
     id: str = ""
     moved_to: str | None = None
+    since: int = field(default=0, compare=False)
     rank: ClassVar[int] = 0
+    verb: ClassVar[str] = "remove"
 
     def describe(self) -> str:
         """Return it in words."""
@@ -53,6 +59,7 @@ class SetRole(Change):
     was: Role = "read"
     lowers: bool = False
     rank: ClassVar[int] = 3
+    verb: ClassVar[str] = "role"
 
     @property
     def sort_key(self) -> tuple[int, str]:
@@ -66,12 +73,14 @@ class SetRole(Change):
 
 @dataclass(frozen=True, slots=True)
 class Invite(Change):
-    """Make someone a member."""
+    """Make someone a member. `since`: unix ms, when the directory says they came, 0: unknown."""
 
     role: Role = "read"
     sso: bool = True
     kept: bool = False
+    since: int = field(default=0, compare=False)
     rank: ClassVar[int] = 2
+    verb: ClassVar[str] = "invite"
 
     def describe(self) -> str:
         """Return it in words."""
@@ -84,6 +93,7 @@ class MarkSSO(Change):
 
     id: str = ""
     rank: ClassVar[int] = 4
+    verb: ClassVar[str] = "sso"
 
     def describe(self) -> str:
         """Return it in words."""
@@ -96,6 +106,7 @@ class CreateTeam(Change):
 
     members: tuple[str, ...] = ()
     rank: ClassVar[int] = 6
+    verb: ClassVar[str] = "create-team"
 
     def describe(self) -> str:
         """Return it in words."""
@@ -109,6 +120,7 @@ class RenameTeam(Change):
     id: str = ""
     was: str = ""
     rank: ClassVar[int] = 5
+    verb: ClassVar[str] = "rename-team"
 
     def describe(self) -> str:
         """Return it in words."""
@@ -123,6 +135,7 @@ class UpdateTeamMembers(Change):
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     rank: ClassVar[int] = 7
+    verb: ClassVar[str] = "team-members"
 
     def describe(self) -> str:
         """Return it in words."""
@@ -135,6 +148,7 @@ class DeleteTeam(Change):
 
     id: str = ""
     rank: ClassVar[int] = 8
+    verb: ClassVar[str] = "delete-team"
 
     def describe(self) -> str:
         """Return it in words."""

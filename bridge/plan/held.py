@@ -8,7 +8,7 @@ class Held:
     """A change that waits for a person, or is given up.
 
     `since`: unix ms; `token`: of the news it answers (see `plan.members.Wanted`); `final`: not even an
-    approval lets it through; `emails`: whom a change of a team is about.
+    approval lets it through; `emails`: whom a change of a team is about; `kind`: see `Change.verb`.
     """
 
     id: str
@@ -20,6 +20,7 @@ class Held:
     token: str = ""
     final: bool = False
     emails: tuple[str, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from bridge.plan.guard import (
     parked_id,
 )
 from bridge.plan.held import Decision, Held
-from bridge.plan.members import MemberPlan
+from bridge.plan.members import NOBODY, MemberPlan
 from bridge.settings import GuardSettings, Role
 
 PENDING_REASON = "pending invite: revoke it in GitBook (its API cannot)"
+FORGOTTEN_REASON = "their removal was rejected, and then their directory was forgotten: decide again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def judge_removals(
             continue
         here = replace(window, counted=removed)
         hold = _judge_removal(guard, plan, fresh, record.parked.get(ident), decision, here)
+        hold = hold or _excepted_before(record, ident, plan.wanted.token if decision is None else "")
         yield Verdict(hold, decision, fresh.is_admin)
         if hold is None:
             stakes = stakes.without(plan.binding.id or "")
@@ -154,9 +156,20 @@ def _judge_removal(
         return None
     if hold := needs_person(guard, removal, fresh):
         return hold
-    if parked and parked.token == plan.wanted.token and not _outdated(parked, removal):
+    held = parked and plan.wanted.token in (
+        parked.token,
+        NOBODY,
+    )  # a forgotten directory frees nobody, either
+    if parked and held and not _outdated(parked, removal):
         return Hold(parked.reason)
     return over_limit(guard, window.counted, window.size)
+
+
+def _excepted_before(record: Record, ident: str, token: str) -> Hold | None:
+    """Who decided that somebody stays meant it, and did not take back when their directory was forgotten."""
+    before = record.decided.get(ident)
+    lasts = before and not before.approved and not (before.until and before.until * 1000 <= record.now)
+    return Hold(FORGOTTEN_REASON) if lasts and token == NOBODY else None
 
 
 def _outdated(parked: Held, removal: Remove) -> bool:

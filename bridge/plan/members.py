@@ -8,7 +8,15 @@ from enum import StrEnum
 from bridge.plan.changes import Change, Invite, MarkSSO, Remove, SetRole
 from bridge.plan.people import Person, UserView
 from bridge.plan.roles import is_lower, ruled_role
-from bridge.plan.scope import admits, admits_address, ever_admitted, is_address, is_excluded
+from bridge.plan.scope import (
+    admits,
+    admits_address,
+    came_at,
+    ever_admitted,
+    is_address,
+    is_excluded,
+    left_at,
+)
 from bridge.plan.teams import TeamBinding, titles_of
 from bridge.settings import Role, TargetSettings
 
@@ -53,7 +61,8 @@ class Wanted:
     `role`, `role_why`: of the rule that names them, None without one; `titles`: of their teams;
     `named_titles`: of the teams of every group they were ever named in; `admitted`: they are the
     bridge's to remove; `why_not`: why they are to be no member; `moved_to`: their new address;
-    `token` changes when any of the users behind it came back to life since.
+    `token` changes when any of the users behind it came back to life since; `since`: unix ms, when the
+    directory says they came, or left, 0 for unknown.
     """
 
     email: str
@@ -68,6 +77,7 @@ class Wanted:
     why_not: str = ""
     moved_to: str | None = None
     token: str = ""
+    since: int = field(default=0, compare=False)
 
 
 def want(person: Person, target: TargetSettings) -> Wanted:
@@ -91,6 +101,7 @@ def want(person: Person, target: TargetSettings) -> Wanted:
         "" if holders else _why_not(person, target, moved),
         min((user.email for user in moved if user.email), default=None) if not holders else None,
         _token(person),
+        came_at(scope, person.email, holders) if holders else left_at(scope, person),
     )
 
 
@@ -105,13 +116,16 @@ def _why_not(person: Person, target: TargetSettings, moved: list[UserView]) -> s
         return "left the groups of the scope" if inside else "the address is outside the scope's domains"
     if any(user.exists for user in everyone):
         return "inactive in the directory"
-    return "deleted from the directory"
+    return "deleted from the directory" if everyone else "no directory names them any more"
 
 
 def _token(person: Person) -> str:
     """A decision about a removal holds until one of the users has been active again since."""
     seen = sorted(f"{user.ref} {user.episode}" for user in (*person.users, *person.former))
     return hashlib.blake2b("\n".join(seen).encode(), digest_size=8).hexdigest()
+
+
+NOBODY = _token(Person(""))  # the token of an address that no directory names any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +186,7 @@ def _plan_leaver(wanted: Wanted, binding: MemberBinding) -> MemberPlan:
     if binding.state is State.INVITED:
         return MemberPlan(wanted, binding, pending=True)
     if binding.state is State.KNOWN and binding.id:
-        removal = Remove(wanted.email, wanted.why_not, binding.id, wanted.moved_to)
+        removal = Remove(wanted.email, wanted.why_not, binding.id, wanted.moved_to, wanted.since)
         return MemberPlan(wanted, binding, (removal,))
     return MemberPlan(wanted, binding)
 
@@ -185,7 +199,9 @@ def _plan_joiner(
         return MemberPlan(wanted, binding, impossible=problem)
     kept = bool(before and before.kept and wanted.role is None)
     role = before.role if before and kept else wanted.role or target.default_role
-    invite = Invite(wanted.email, wanted.role_why or "named by the directory", role, target.sso, kept)
+    invite = Invite(
+        wanted.email, wanted.role_why or "named by the directory", role, target.sso, kept, wanted.since
+    )
     return MemberPlan(wanted, binding, (invite,), join=wanted.titles)
 
 

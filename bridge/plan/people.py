@@ -1,6 +1,7 @@
 """A person as a plan sees them: everyone in the directories who has, or had, one e-mail address."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,9 @@ class UserView:
     """A directory user.
 
     `groups`: those they belong to now; `named`: all they were ever named in; `former`: addresses they had.
+    Times in unix ms: `life_at`: of the news that they are active, inactive or deleted; `email_at`: of that
+    of their address; `member_at`: by group (ref) of that which put them into it, `out_at` of that which
+    ended it, whether they are active or not.
     """
 
     ref: str
@@ -27,6 +31,10 @@ class UserView:
     groups: tuple[GroupView, ...] = ()
     named: tuple[GroupView, ...] = ()
     former: tuple[str, ...] = ()
+    life_at: int = field(default=0, compare=False)
+    email_at: int = field(default=0, compare=False)
+    member_at: Mapping[str, int] = field(default_factory=dict, compare=False)
+    out_at: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

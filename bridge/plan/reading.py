@@ -15,7 +15,7 @@ def must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> boo
         return False
     if wanted.member:
         return is_address(wanted.email) and (binding is None or doubt)
-    return wanted.admitted or (binding is not None and binding.admitted)
+    return wanted.admitted or doubt or (binding is not None and binding.admitted)
 
 
 def bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None) -> MemberBinding:
@@ -28,7 +28,9 @@ def bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: b
         waits = before is not None and before.state is State.INVITED
         return before if waits and before else MemberBinding(State.ABSENT)
     if before is None and inviting is not None:
-        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, ours=True, kept=inviting)
+        return MemberBinding(
+            State.KNOWN, remote.id, remote.role, remote.sso, ours=True, kept=inviting, admitted=True
+        )
     if before is None or before.state is State.ABSENT:
         return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
     same = before.id in (None, remote.id)

@@ -20,9 +20,19 @@ def _rank(role: Role) -> int:
 
 def ruled_role(rules: Iterable[RoleRule], groups: Iterable[GroupView]) -> tuple[Role, str] | None:
     """Return the role of the first rule that one of the groups matches, and why; None without one."""
+    if found := role_rule(rules, groups):
+        _, rule, group = found
+        return rule.role, f'in group "{group.name}", rule group = "{rule.group}"'
+    return None
+
+
+def role_rule(
+    rules: Iterable[RoleRule], groups: Iterable[GroupView]
+) -> tuple[int, RoleRule, GroupView] | None:
+    """Return the first rule that one of the groups matches, with its place among the rules and that group."""
     held = sorted(groups, key=lambda group: group.ref)
-    for rule in rules:
+    for number, rule in enumerate(rules):
         for group in held:
             if group_matches(rule.group, group):
-                return rule.role, f'in group "{group.name}", rule group = "{rule.group}"'
+                return number, rule, group
     return None

@@ -33,6 +33,11 @@ def is_excluded(scope: MemberScope, email: str) -> bool:
     return email_matches(scope.exclude, email)
 
 
+def exclusion(scope: MemberScope, email: str) -> tuple[int, str] | None:
+    """Return the pattern that excludes an address, and its place among them; None for no such."""
+    return next((each for each in enumerate(scope.exclude) if email_matches(each[1:], email)), None)
+
+
 def admits_address(scope: MemberScope, email: str) -> bool:
     """Tell whether the address is of one of the scope's domains."""
     domain = email.rpartition("@")[2]
@@ -53,7 +58,51 @@ def ever_admitted(scope: MemberScope, person: Person) -> bool:
     return admits_address(scope, person.email) and any(_any_group(scope, user.named) for user in everyone)
 
 
+def came_at(scope: MemberScope, email: str, users: Iterable[UserView]) -> int:
+    """Return when the first of these users came to be admitted, unix ms by the directory's word; 0: unknown.
+
+    They are admitted now. What was only said again counts as said then, so it may be later, never earlier.
+    """
+    return min((_came(scope, email, user) for user in users), default=0)
+
+
+def _came(scope: MemberScope, email: str, user: UserView) -> int:
+    inside = [user.member_at.get(group.ref, 0) for group in _matching(scope, user.groups)]
+    return max(user.life_at, user.email_at if user.former else 0, min(inside, default=0))
+
+
+def left_at(scope: MemberScope, person: Person) -> int:
+    """Return when the last of a person's users left, unix ms by the directory's word; 0: unknown.
+
+    None of them is admitted now. Unknown it is, too, when only the configuration shut them out.
+    """
+    times = [_left(scope, person.email, user) for user in (*person.users, *person.former)]
+    return max(times, default=0)
+
+
+def _left(scope: MemberScope, email: str, user: UserView) -> int:
+    """Return when the first thing came that shuts a user out, 0 for unknown."""
+    times = [] if user.active else [user.life_at]
+    times += [user.email_at] if user.email != email else []
+    known = [group.ref for group in _matching(scope, user.named)]
+    if known and all(ref in user.out_at for ref in known):
+        times.append(max(user.out_at[ref] for ref in known))
+    return min(times, default=0)
+
+
+def _matching(scope: MemberScope, groups: Iterable[GroupView]) -> list[GroupView]:
+    return [group for group in groups if any(group_matches(pattern, group) for pattern in scope.groups)]
+
+
 def _any_group(scope: MemberScope, groups: Iterable[GroupView]) -> bool:
-    if not scope.groups:
-        return True
-    return any(group_matches(pattern, group) for group in groups for pattern in scope.groups)
+    return not scope.groups or scope_group(scope, groups) is not None
+
+
+def scope_group(scope: MemberScope, groups: Iterable[GroupView]) -> tuple[int, str, GroupView] | None:
+    """Return the first of the scope's patterns that a group matches, its place among them, and the group."""
+    held = list(groups)
+    for number, pattern in enumerate(scope.groups):
+        for group in held:
+            if group_matches(pattern, group):
+                return number, pattern, group
+    return None

@@ -30,17 +30,24 @@ def is_application(group_id: str) -> bool:
 
 
 def titles_of(rules: Iterable[TeamRule], group: GroupView) -> tuple[str, ...]:
-    """Return the titles of the teams that a group becomes, stripped, in the order of the rules.
+    """Return the titles of the teams that a group becomes, stripped, in the order of the rules."""
+    return tuple(ruled_titles(rules, group))
+
+
+def ruled_titles(rules: Iterable[TeamRule], group: GroupView) -> dict[str, tuple[int, TeamRule]]:
+    """Return the teams that a group becomes: title -> the first rule that gives it, and its place before it.
 
     "*" means every group of people: who is assigned to an application is no team unless a rule names it.
     """
     if group.name is None:
-        return ()
-    rules = [rule for rule in rules if rule.group != "*" or not is_application(group.id)]
-    matching = [rule.team for rule in rules if group_matches(rule.group, group)]
-    titles = dict.fromkeys(text.replace("{group}", group.name).strip() for text in matching)
-    fitting = tuple(title for title in titles if 0 < len(title) <= TITLE_MOST)
-    return fitting or tuple(title for title in titles if title)
+        return {}
+    titles: dict[str, tuple[int, TeamRule]] = {}
+    for number, rule in enumerate(rules):
+        if (rule.group != "*" or not is_application(group.id)) and group_matches(rule.group, group):
+            titles.setdefault(rule.team.replace("{group}", group.name).strip(), (number, rule))
+    titles.pop("", None)
+    fitting = {title: rule for title, rule in titles.items() if len(title) <= TITLE_MOST}
+    return fitting or titles
 
 
 def title_problem(title: str, group: GroupView | None = None) -> str | None:

@@ -14,6 +14,7 @@ from scim2_server.responses import SCIM_MEDIA_TYPE, ScimResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from bridge.logs import Unverified
 from bridge.metrics import Metrics
 from bridge.porter import Porter
 from bridge.problems import Answer
@@ -28,7 +29,6 @@ ROUTE = "/scim/{source}/v2{path:path}"
 RETRY_AFTER = "5"
 MOST_PARAMETERS = 20
 LONGEST_QUERY = 8000  # bytes
-QUIET_MILLISECONDS = 1000  # between two log lines about requests that are not verified
 
 log = structlog.get_logger()
 
@@ -69,23 +69,15 @@ class ScimSource:
         self.settings = settings
         self._source = source
         self._service = service
-        self._said = 0
-        self._unsaid = 0
+        self._unverified = Unverified(settings.name)
 
     async def verify(self, headers: Mapping[str, str], now: int) -> None:
         """Check the token. Raises UnverifiedError, and logs why, at a pace that strangers cannot raise."""
         try:
             await self._source.verify(Delivery(headers, b"", now))
         except UnverifiedError as error:
-            self._say(error.reason, now)
+            self._unverified.say(error.reason, now)
             raise
-
-    def _say(self, reason: str, now: int) -> None:
-        if abs(now - self._said) < QUIET_MILLISECONDS:
-            self._unsaid += 1
-            return
-        log.warning("not verified", source=self.settings.name, reason=reason, unsaid=self._unsaid)
-        self._said, self._unsaid = now, 0
 
     async def answer(self, request: ScimRequest) -> tuple[Answer, int]:
         """Serve a verified request; return the answer and how many events it stored."""

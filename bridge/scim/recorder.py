@@ -22,6 +22,11 @@ class Recorder:
         self._journal = journal
         self._clock = clock
 
+    @property
+    def directory(self) -> str:
+        """The configured name of the directory that the source speaks for."""
+        return self._settings.directory_name
+
     def record(self, transaction: Transaction, news: Sequence[News], now: int) -> None:
         """Add the events to a transaction that is about to run.
 

@@ -21,6 +21,7 @@ from bridge.scim.resources import PROVIDER, Group
 from bridge.scim.rows import kind_of
 from bridge.scim.shelf import SIDES, Shelf
 from bridge.scim.storage import LostRaceError, Resources
+from bridge.store.departures import read_departures
 
 MOST_TRIES = 20
 MOST_SHOWN = 50_000  # memberships in one answer that lists several resources
@@ -84,8 +85,11 @@ class Service:
     async def answer(self, request: ScimRequest) -> tuple[ScimResponse, int]:
         """Serve a request; return the answer and how many events it stored.
 
-        Raises LostRaceError when others were faster again and again, and STORE_ERRORS.
+        Raises LostRaceError when others were faster again and again, or while what an earlier life of the
+        directory left is being deleted (`bridge directory forget`), and STORE_ERRORS.
         """
+        if (await read_departures(self._shelf.store)).holds_up(self._recorder.directory):
+            raise LostRaceError
         try:
             target = self._protocol.match(request)
             change = self._prepare(request, target)

@@ -12,7 +12,7 @@ from jmespath.functions import Functions
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from bridge.directory.events import EventName
+from bridge.directory.events import EVENT_NAMES
 from bridge.settings.values import ProblemsError, Section
 
 LONGEST_EXPRESSION = 500  # characters: a longer one belongs into the sender
@@ -26,7 +26,6 @@ EventWord = Literal[
 
 _QUOTES = ' (a name with other characters than letters, digits and _ needs quotes: profile."first-name")'
 _PATHS = ("subexpression", "index_expression")
-_NAMES = frozenset(name.value for name in EventName)
 
 
 class Expression:
@@ -117,7 +116,7 @@ def _check_call(text: str, name: str, arguments: int) -> None:
 
 def _quote_name(value: Any) -> Any:
     """Let each of the eight names stand for itself: as a path nobody's body has it."""
-    return f"'{value}'" if isinstance(value, str) and value in _NAMES else value
+    return f"'{value}'" if isinstance(value, str) and value in EVENT_NAMES else value
 
 
 def _quote_boolean(value: Any) -> Any:

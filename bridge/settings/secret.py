@@ -1,6 +1,7 @@
 """A secret or token: where it is found, and what may be done with it."""
 
 import base64
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ class Secret:
     def reload(self) -> None:
         """Read it again, as after a rotation. Raises ValueError when it leads nowhere."""
         self._value = _resolve(self.reference, self._folder)
+
+    def refresh(self) -> None:
+        """Read it again; one that cannot be read stays as it was."""
+        with contextlib.suppress(ValueError):
+            self.reload()
 
     def reveal(self) -> str:
         """Return the secret itself: for the comparison or the header that needs it, nowhere else."""

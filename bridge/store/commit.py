@@ -37,13 +37,22 @@ class Transaction:
         """How many words its commands have."""
         return len(self._words)
 
+    @property
+    def full(self) -> bool:
+        """More belongs into another one."""
+        return len(self) > MOST_WORDS
+
     def require(self, key: str, value: str) -> None:
         """Run nothing unless the key holds the value ("" for no such key)."""
-        self._requirements += [key, value]
+        self.require_field(key, "", value)
+
+    def require_field(self, key: str, field: str, value: str) -> None:
+        """Run nothing unless the hash's field holds the value ("" for no such field)."""
+        self._requirements += [key, field, value]
 
     def add(self, *words: Any) -> None:
         """Add one command; a long one that takes items is added as several."""
-        for part in _parts(words):
+        for part in parts(words):
             self._words += [len(part), *part]
 
     def add_all(self, commands: Iterable[tuple[Any, ...]]) -> None:
@@ -53,11 +62,17 @@ class Transaction:
 
     async def run(self) -> bool:
         """Run it; False when a requirement did not hold and nothing was done."""
-        head = (self._store.prefix, len(self._requirements) // 2, *self._requirements)
+        head = (self._store.prefix, len(self._requirements) // 3, *self._requirements)
         return bool(await self._store.run("commit", *head, *self._words) == 0)
 
 
-def _parts(words: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def fit(commands: Iterable[tuple[Any, ...]]) -> bool:
+    """Tell whether commands can be run in one transaction."""
+    return sum(len(command) + 1 for command in commands) <= MOST_WORDS
+
+
+def parts(words: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Return a command that takes items as several, none of them too long for Lua."""
     shape = _REPEATABLE.get(words[0]) if len(words) > _LONGEST else None
     if shape is None:
         yield words

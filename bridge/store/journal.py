@@ -1,7 +1,7 @@
 """The journal: what was accepted, in order, one stream for each directory."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -143,7 +143,7 @@ class Journal:
     async def read(self, directory: str, after: str, count: int) -> list[tuple[str, DirectoryEvent | None]]:
         """Return up to `count` events behind a cursor with their ids; None for a row nobody can read."""
         rows = await self._store.call("XRANGE", self.key(directory), f"({after}", "+", "COUNT", count)
-        return [(ident, _decode(fields)) for ident, fields in rows]
+        return [(ident, read_event(fields)) for ident, fields in rows]
 
     async def directories(self) -> set[str]:
         """Return the names of all journals there are."""
@@ -156,7 +156,8 @@ class Journal:
         return int(accepted or 0), int(folded or 0)
 
 
-def _decode(fields: dict[str, str]) -> DirectoryEvent | None:
+def read_event(fields: Mapping[str, str]) -> DirectoryEvent | None:
+    """Return the event of a row of a journal, None for one that nobody can read."""
     try:
         return decode_event(orjson.loads(fields["e"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
-from bridge.store.commit import LeaseLostError, Transaction
+from bridge.store.commit import LeaseLostError, Transaction, parts
+from bridge.store.mirror import Command
 from bridge.store.redis import STORE_ERRORS, Store
 from bridge.tasks import end_task
 
@@ -44,6 +46,25 @@ class Lease:
         if not await transaction.run():
             self._good_until = 0.0
             raise LeaseLostError(self.key)
+
+    async def commit_parts(
+        self, commands: Iterable[Command], last: Iterable[Command] = (), given: tuple[str, str] | None = None
+    ) -> None:
+        """Run commands in several transactions where they are many, `last` all in the last of them.
+
+        What is run again after a crash must do no harm, but for `last`. `given`: a key and the value it must
+        still have at the first. Raises LeaseLostError when a transaction, and so all behind it, was not run.
+        """
+        transaction = self.transaction()
+        if given:
+            transaction.require(*given)
+        for command in (part for each in commands for part in parts(each)):
+            if transaction.full:
+                await self.commit(transaction)
+                transaction = self.transaction()
+            transaction.add(*command)
+        transaction.add_all(last)
+        await self.commit(transaction)
 
     async def release(self, script: str, *args: object) -> bool:
         """Give it back unless the script finds more to do; True when it is no longer ours."""

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from typing import Any
 
 import orjson
 
-from bridge.directory.events import DirectoryEvent
+from bridge.directory.events import DirectoryEvent, stamp_time
 from bridge.directory.fold import Mirror, Pair, Touched, needs, tells_list
 from bridge.directory.groups import (
     Group,
@@ -36,6 +36,16 @@ def split_ref(ref: str) -> tuple[str, str]:
     """Return the directory and the id."""
     directory, _, ident = ref.partition(_BETWEEN)
     return directory, ident
+
+
+def names_key(store: Store, directory: str) -> str:
+    """Return the index of a directory's groups by name: see `name_entry`."""
+    return store.key("names", directory)
+
+
+def name_entry(group: str, name: str) -> str:
+    """Return a group's entry in the index: its name in small letters, then its id."""
+    return f"{name.strip().lower()}{_BETWEEN}{group}"
 
 
 def directory_name(directory: str) -> str:
@@ -130,8 +140,33 @@ class MirrorStore:
             named[uid].append(gid)
         for uid, gids in named.items():
             yield "SADD", self._store.key("memberships", make_ref(directory, uid)), *gids
+        yield from self._index_names(directory, mirror, touched)
         for key, fields in self._rows_of(directory, mirror, touched).items():
             yield "HSET", key, *(word for pair in fields.items() for word in pair)
+
+    def _index_names(self, directory: str, mirror: Mirror, touched: Touched) -> Iterator[Command]:
+        """Return the commands that let groups be found by their names."""
+        key, named = names_key(self._store, directory), sorted(touched.groups)
+        if old := [name_entry(gid, name) for gid, name in sorted(touched.renamed)]:
+            yield "ZREM", key, *old
+        for gid, name in ((gid, mirror.groups[gid].name) for gid in named):
+            if name:
+                yield "ZADD", key, 0, name_entry(gid, name)
+
+    async def find_groups(self, name: str, directories: Collection[str], most: int = 100) -> list[str]:
+        """Return the refs of the groups of this name, in any case, that are or were in these directories."""
+        directories = sorted(directories)
+        head = name_entry("", name)
+        first = f"[{head}".encode()
+        rows = await self._store.calls([
+            ("ZRANGEBYLEX", names_key(self._store, each), first, first + b"\xff", "LIMIT", 0, most)
+            for each in directories
+        ])  # fmt: skip
+        return [
+            make_ref(directory, entry.removeprefix(head))
+            for directory, entries in zip(directories, rows, strict=True)
+            for entry in entries
+        ]
 
     def counts(self, directory: str, touched: Touched) -> Iterator[Command]:
         """Return the commands that count what folding could not resolve: run once, with the cursor."""
@@ -156,23 +191,27 @@ class MirrorStore:
             rows[self._store.key("lists", directory)][gid] = orjson.dumps(told)
         return rows
 
-    async def addresses(self, directory: str, mirror: Mirror, touched: Touched) -> set[str]:
+    async def addresses(self, directory: str, mirror: Mirror, touched: Touched) -> dict[str, set[str]]:
         """Return every address, current or former, that what was folded is news for.
 
-        Call it after the writes are known and before they are made: members of touched groups are
-        read from the mirror, those that the events themselves named are in `touched`.
+        By the group that it is news of, "" for the users' own. Call it after the writes are known and before
+        they are made: members of touched groups are read from the mirror, those that the events themselves
+        named are in `touched`.
         """
-        uids = set(touched.news_of_users)
+        uids = {"": set(touched.news_of_users)}
         for gid in touched.news_of_groups:
-            uids.update(await self.member_ids(directory, gid))
-        here = {address for uid in uids & mirror.users.keys() for address in mirror.users[uid].addresses}
-        return here | await self._addresses_of(directory, sorted(uids - mirror.users.keys()))
+            uids[gid] = set(await self.member_ids(directory, gid))
+        unread = set().union(*uids.values()) - mirror.users.keys()
+        users = mirror.users | await self._users(directory, sorted(unread))
+        return {
+            gid: {address for uid in each & users.keys() for address in users[uid].addresses}
+            for gid, each in uids.items()
+        }
 
-    async def _addresses_of(self, directory: str, uids: list[str]) -> set[str]:
-        found: set[str] = set()
+    async def _users(self, directory: str, uids: list[str]) -> dict[str, User]:
+        found: dict[str, User] = {}
         for start in range(0, len(uids), _SLICE):
-            users, _ = await self._objects(directory, uids[start : start + _SLICE], ())
-            found |= {address for user in users.values() for address in user.addresses}
+            found |= (await self._objects(directory, uids[start : start + _SLICE], ()))[0]
         return found
 
     async def groups_of(self, directory: str, user: str) -> set[str]:
@@ -186,6 +225,23 @@ class MirrorStore:
         cursor, rows = await self._store.call("HSCAN", key, cursor, "COUNT", _SLICE)
         return cursor, set(rows)
 
+    async def roster(self, ref: str, most: int) -> tuple[int, dict[str, tuple[User, bool]]]:
+        """Read at most so many of those who were ever named in a group, with the whole number of them.
+
+        Returns that number, and by user id the user and whether they are in the group, active or not.
+        """
+        directory, group_id = split_ref(ref)
+        key = self._members_key(directory, group_id)
+        count, (_, rows) = await self._store.calls([("HLEN", key), ("HSCAN", key, 0, "COUNT", most)])
+        named = sorted(rows)[:most]
+        users, groups = await self._objects(directory, named, [group_id])
+        group = groups.get(group_id, Group())
+        return count, {
+            uid: (users[uid], decode_membership(rows[uid]).lasts(users[uid], group))
+            for uid in named
+            if uid in users
+        }
+
     async def member_ids(self, directory: str, group: str) -> list[str]:
         """Return the ids of all users ever named in a group."""
         return list(await self._store.call("HKEYS", self._members_key(directory, group)))
@@ -193,7 +249,8 @@ class MirrorStore:
     async def members_of(self, ref: str) -> set[str]:
         """Return every address, current or former, of all users ever named in a group."""
         directory, group = split_ref(ref)
-        return await self._addresses_of(directory, await self.member_ids(directory, group))
+        users = await self._users(directory, await self.member_ids(directory, group))
+        return {address for user in users.values() for address in user.addresses}
 
     def _members_key(self, directory: str, group: str) -> str:
         return self._store.key("members", make_ref(directory, group))
@@ -259,6 +316,14 @@ class MirrorStore:
         users = [decode_user(orjson.loads(row)) for row in rows.values()]
         return cursor, list(rows), {address for user in users for address in user.addresses}
 
+    async def addresses_in(self, directory: str) -> AsyncIterator[set[str]]:
+        """Walk the addresses, current and former, of a directory's users in slices."""
+        cursor, first = 0, True
+        while first or cursor:
+            cursor, _, addresses = await self.scan(directory, "users", cursor)
+            first = False
+            yield addresses
+
     async def unresolved(self, directories: Collection[str]) -> int:
         """Return how many events name an id that nothing else is known of yet."""
         rows = await self._store.calls(
@@ -280,12 +345,18 @@ def _view(
 ) -> UserView:
     held = []
     shown = {}
+    member_at, out_at = {}, {}
     for group_ref in named:
-        group = groups.get(group_ref, Group())
+        group, row = groups.get(group_ref, Group()), rows.get((group_ref, ref), Membership())
         shown[group_ref] = GroupView(group_ref, split_ref(group_ref)[1], group.name)
-        if rows.get((group_ref, ref), Membership()).holds(user, group):
+        if row.lasts(user, group):
+            member_at[group_ref] = stamp_time(row.at)
+        else:
+            out_at[group_ref] = stamp_time(row.ended_at(user, group))
+        if row.holds(user, group):
             held.append(shown[group_ref])
     return UserView(
-        ref, user.email, user.active, user.exists, user.episode,
-        tuple(held), tuple(shown.values()), user.former,
+        ref, user.email, user.active, user.exists, user.episode, tuple(held), tuple(shown.values()),
+        user.former, stamp_time(user.life_at), stamp_time(user.email_at),
+        member_at, out_at,
     )  # fmt: skip

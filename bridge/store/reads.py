@@ -8,7 +8,7 @@ import orjson
 from bridge.directory.users import decode_user
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
-from bridge.store.targets import Work
+from bridge.store.work import Work, WorkList
 
 USER, GROUP = "u:", "g:"  # how objects begin, as in the directory's `unresolved`
 _SAMPLE = 32
@@ -49,17 +49,18 @@ class ReadStore:
         return self.store.key(what, self.directory)
 
     @property
+    def work(self) -> WorkList:
+        """The objects to read."""
+        return WorkList(self.store, self.key("reads"), self.key("readv"))
+
+    @property
     def list_key(self) -> str:
         """The objects to read, by the time they are due (unix ms)."""
-        return self.key("reads")
+        return self.work.due_key
 
     def mark(self, objects: Iterable[str], due: int) -> list[Command]:
         """Have objects read; what is due earlier stays so."""
-        commands: list[Command] = []
-        for each in objects:
-            commands.append(("ZADD", self.list_key, "LT", due, each))
-            commands.append(("HINCRBY", self.key("readv"), each, 1))
-        return commands
+        return self.work.mark(objects, due)
 
     def unmark(self, objects: Collection[str]) -> list[Command]:
         """Have objects not read after all."""
@@ -68,30 +69,18 @@ class ReadStore:
 
     def read(self, work: Work) -> list[Command]:
         """An object was read: take it off the list unless it was marked again."""
-        return [
-            ("CLEAR", self.list_key, self.key("readv"), work.object, work.mark),
-            ("HDEL", self.key("readtries"), work.object),
-        ]
+        return [self.work.clear(work), ("HDEL", self.key("readtries"), work.object)]
 
     def defer(self, work: Work, until: int, tries: int) -> list[Command]:
         """Have an object read later unless it was marked again; it was tried so often."""
-        return [
-            ("DEFER", self.list_key, self.key("readv"), work.object, work.mark, until),
-            ("HSET", self.key("readtries"), work.object, tries),
-        ]
+        return [self.work.defer(work, until), ("HSET", self.key("readtries"), work.object, tries)]
 
     async def due(self, now: int, most: int) -> list[tuple[Work, int]]:
         """Return what is due, the longest due first, and how often each was tried in vain."""
-        rows = await self.store.call(
-            "ZRANGEBYSCORE", self.list_key, "-inf", now, "WITHSCORES", "LIMIT", 0, most
-        )
-        if not rows:
+        works = await self.work.due(now, most)
+        if not works:
             return []
-        names, scores = rows[::2], map(int, map(float, rows[1::2]))
-        marks, tries = await self.store.calls([
-            ("HMGET", self.key("readv"), *names), ("HMGET", self.key("readtries"), *names),
-        ])  # fmt: skip
-        works = [Work(*each) for each in zip(names, scores, marks, strict=True)]
+        tries = await self.store.call("HMGET", self.key("readtries"), *(work.object for work in works))
         return [(work, int(count or 0)) for work, count in zip(works, tries, strict=True)]
 
     async def unresolved(self) -> list[str]:
@@ -110,7 +99,7 @@ class ReadStore:
 
     async def state(self) -> ReadState:
         """Return how the API is doing."""
-        return _state(await self.store.call("GET", self.key("readstate")))
+        return read_api_state(await self.store.call("GET", self.key("readstate")))
 
     def put_state(self, state: ReadState) -> Command:
         """Write how the API is doing."""
@@ -132,10 +121,11 @@ async def waiting_reads(
         )
     ])  # fmt: skip
     return {
-        each.directory: (rows[at], _state(rows[at + 1]), bool(rows[at + 2]))
+        each.directory: (rows[at], read_api_state(rows[at + 1]), bool(rows[at + 2]))
         for at, each in zip(range(0, len(rows), 3), reads, strict=True)
     }
 
 
-def _state(row: str | None) -> ReadState:
+def read_api_state(row: str | None) -> ReadState:
+    """Return how an API is doing, from what is kept of it."""
     return ReadState(**orjson.loads(row)) if row else ReadState()

@@ -10,6 +10,7 @@ from bridge.store.journal import Journal
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
 from bridge.store.targets import MEMBER, TargetStore
+from bridge.store.told import Told
 
 SLICE = 1000  # rows in one script
 Rows = dict[str, str]
@@ -22,7 +23,10 @@ async def trim_journal(store: Store, directory: str, before: int, most: int) -> 
     """
     journal = Journal(store)
     keys = journal.key(directory), journal.cursor_key(directory)
-    return int(await store.run("trim", *keys, before, most, SLICE))
+    gone = int(await store.run("trim", *keys, before, most, SLICE))
+    first = await store.call("XRANGE", journal.key(directory), "-", "+", "COUNT", 1) if gone else ()
+    await store.calls([Told(store, directory).trim(ident) for ident, _ in first])
+    return gone
 
 
 async def trim_records(target: TargetStore, retention: RetentionSettings, now: int) -> None:

@@ -1,8 +1,7 @@
 """What is known, waiting and decided of one target, by what it is and not by its name in the config."""
 
 import hashlib
-import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,11 +14,12 @@ from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
+from bridge.store.work import WorkList
 
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
-LOOK_FIRST = 60_000  # ms after a call without a clear end
-_HISTORY_MOST = 100_000
-_ID = "*"  # of a new row: the time, as Redis has it
+LOOK_FIRST = 60_000  # ms after a call without a clear end; then at twice its age each time
+FORGET_LOST = 86_400_000  # ms after which a call that has not taken effect never will
+_SLICE = 500
 
 
 def target_id(target: TargetSettings) -> str:
@@ -29,18 +29,18 @@ def target_id(target: TargetSettings) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """An object on the work list. `due`: since when, unix ms; `mark`: of the newest news of it."""
+class Cause:
+    """What last touched an object: an event, by its id `{directory}/{stream id}`, of a sender's delivery."""
 
-    object: str
-    due: int
-    mark: str
+    event: str = ""
+    delivery: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
     """How a target is doing. `resumes_at`: unix seconds, 0 for none.
 
+    `since`: when it came into this state, unix ms; 0 where that is not known, or it was never in another.
     Since the last change that was made: `failures`: calls without an answer; `downs`: how often it was
     given up for a while; `refused`: objects it said no to, `refusing`: so many that it is to blame.
     """
@@ -52,6 +52,7 @@ class TargetState:
     downs: int = 0
     refused: tuple[str, ...] = ()
     refusing: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,53 +114,35 @@ class TargetStore:
 
     # the work list
 
-    async def due(self, now: int, most: int) -> list[Work]:
-        """Return what is due, the longest due first."""
-        rows = await self.store.call(
-            "ZRANGEBYSCORE", self.key("work"), "-inf", now, "WITHSCORES", "LIMIT", 0, most
-        )
-        if not rows:
-            return []
-        names, scores = rows[::2], rows[1::2]
-        marks = await self.store.call("HMGET", self.key("workv"), *names)
-        return [Work(*each) for each in zip(names, map(int, map(float, scores)), marks, strict=True)]
+    @property
+    def work(self) -> WorkList:
+        """Return the people, groups and teams to look at."""
+        return WorkList(self.store, self.key("work"), self.key("workv"))
 
-    def mark(self, objects: Iterable[str], now: int) -> list[Command]:
-        """Put objects on the work list, due now; what is due earlier stays so."""
-        names = list(objects)
-        if not names:
-            return []
-        return [
-            ("ZADD", self.key("work"), "LT", *(word for name in names for word in (now, name))),
-            self.new_marks(names),
-        ]
+    def mark(self, objects: Iterable[str], now: int, news: int = 0) -> list[Command]:
+        """Put objects on the work list, due now; what is due earlier stays so. `news`: see `Work.news`."""
+        return self.work.mark(objects, now, news)
 
-    def new_marks(self, objects: Iterable[str]) -> Command:
-        """Give objects a mark they never had: whoever works on them sees that there is news."""
-        mark = secrets.randbits(48)  # a number, as an older worker counts on
-        return ("HSET", self.key("workv"), *(word for name in objects for word in (name, mark)))
+    async def causes(self, objects: Collection[str]) -> dict[str, Cause]:
+        """Return the event that last touched each object."""
+        return {name: _cause(row) for name, row in (await self._fields("cause", objects)).items()}
 
-    def clear(self, work: Work) -> Command:
-        """Take an object off the list unless it was marked again."""
-        return ("CLEAR", self.key("work"), self.key("workv"), work.object, work.mark)
-
-    def defer(self, work: Work, until: int) -> Command:
-        """Make an object due later unless it was marked again."""
-        return ("DEFER", self.key("work"), self.key("workv"), work.object, work.mark, until)
-
-    async def causes(self, objects: Collection[str]) -> dict[str, str]:
-        """Return the delivery that last touched each object."""
-        return await self._fields("cause", objects)
+    def put_causes(self, causes: Mapping[str, str]) -> Command:
+        """Write which event last touched each object, as `cause_row` makes it."""
+        return ("HSET", self.key("cause"), *(word for pair in (causes or {"": ""}).items() for word in pair))
 
     async def counts(self, now: int) -> Counts:
         """Return the target at a glance."""
+        return read_counts(await self.store.calls(self.count_commands(now)))
+
+    def count_commands(self, now: int) -> list[Command]:
+        """Return the commands whose answers `read_counts` reads."""
         work, later = self.key("work"), f"({now}"
-        due, waiting, running, parked, dead, members, pending, no_sso = await self.store.calls([
+        return [
             ("ZCOUNT", work, "-inf", now), ("ZCOUNT", work, later, "+inf"), ("HLEN", self.key("inflight")),
             ("HLEN", self.key("parked")), ("HLEN", self.key("dead")), ("HLEN", self.key("binding")),
             ("ZCARD", self.key("pending")), ("SCARD", self.key("no_sso")),
-        ])  # fmt: skip
-        return Counts(max(0, due - running), running, waiting, parked, dead, members, pending, no_sso)
+        ]  # fmt: skip
 
     # what is known of members and teams
 
@@ -167,6 +150,14 @@ class TargetStore:
         """Return the bindings of those people who are known; the others are unknown."""
         rows = await self._fields("binding", emails)
         return {email: _member(row) for email, row in rows.items()}
+
+    async def known_members(self) -> AsyncIterator[list[str]]:
+        """Walk the addresses of all who are known at the target, in slices."""
+        cursor, first = 0, True
+        while first or cursor:
+            cursor, rows = await self.store.call("HSCAN", self.key("binding"), cursor, "COUNT", _SLICE)
+            cursor, first = int(cursor), False
+            yield list(rows)
 
     def put_member(self, email: str, binding: MemberBinding) -> Command:
         """Write a binding; an absent one is forgotten, since only a reading shows absence."""
@@ -177,7 +168,17 @@ class TargetStore:
 
     async def inviting(self, emails: Collection[str]) -> dict[str, bool]:
         """Return of whom an invite had no clear end yet, and whether they were to keep a role."""
-        return {email: row == "1" for email, row in (await self._fields("inviting", emails)).items()}
+        rows = await self._fields("inviting", emails)
+        return {email: row.startswith("1") for email, row in rows.items()}
+
+    async def inviting_since(self, emails: Collection[str]) -> dict[str, int]:
+        """Return of whom an invite had no clear end yet, and when they came (unix ms, 0 for unknown)."""
+        rows = await self._fields("inviting", emails)
+        return {email: int(row.partition(":")[2] or 0) for email, row in rows.items()}
+
+    def invite(self, email: str, kept: bool, since: int) -> Command:
+        """Note that an invite begins: whether they are to keep a role, and when they came (unix ms)."""
+        return ("HSET", self.key("inviting"), email, f"{int(kept)}:{since}")
 
     async def unknown(self, objects: Collection[str]) -> dict[str, str]:
         """Return the objects at whose end a call was not clear, with the count to forget them by."""
@@ -312,6 +313,10 @@ class TargetStore:
         """Return what is given up, by object."""
         return {name: _held(row) for name, row in (await self._all("dead")).items()}
 
+    async def dead_of(self, objects: Collection[str]) -> dict[str, Held]:
+        """Return those of these objects that are given up."""
+        return {name: _held(orjson.loads(row)) for name, row in (await self._fields("dead", objects)).items()}
+
     def bury(self, held: Held) -> Command:
         """Give an object up until there is news of it."""
         return ("HSET", self.key("dead"), held.object, orjson.dumps(asdict(held)))
@@ -333,9 +338,7 @@ class TargetStore:
 
     async def state(self) -> TargetState:
         """Return how the target is doing."""
-        row = await self.store.call("GET", self.key("state"))
-        told = orjson.loads(row) if row else {}
-        return TargetState(**told | {"refused": tuple(told.get("refused", ()))})
+        return read_state(await self.store.call("GET", self.key("state")))
 
     def put_state(self, state: TargetState) -> Command:
         """Write how the target is doing."""
@@ -343,8 +346,7 @@ class TargetStore:
 
     async def paused(self) -> Pause | None:
         """Return who paused the target, None when it is not paused."""
-        row = await self.store.call("GET", self.key("pause"))
-        return Pause(**orjson.loads(row)) if row else None
+        return read_pause(await self.store.call("GET", self.key("pause")))
 
     def pause(self, pause: Pause) -> Command:
         """Have the target left alone until it is resumed, whatever happens meanwhile."""
@@ -353,24 +355,6 @@ class TargetStore:
     def resume(self) -> Command:
         """Go on."""
         return ("DEL", self.key("pause"))
-
-    def record(self, row: dict[str, Any]) -> Command:
-        """Add one call to the history."""
-        return ("XADD", self.key("history"), "MAXLEN", "~", _HISTORY_MOST, _ID, "c", orjson.dumps(row))
-
-    def witness(self, row: dict[str, Any]) -> list[Command]:
-        """Add a removal or a person's decision to the history, and to the evidence that is kept longer."""
-        return [self.record(row), ("XADD", self.key("evidence"), _ID, "c", orjson.dumps(row))]
-
-    async def evidence(self, count: int) -> list[dict[str, Any]]:
-        """Return the last removals and decisions, the newest first."""
-        rows = await self.store.call("XREVRANGE", self.key("evidence"), "+", "-", "COUNT", count)
-        return [orjson.loads(fields["c"]) for _, fields in rows]
-
-    async def history(self, count: int) -> list[dict[str, Any]]:
-        """Return the last calls, the newest first."""
-        rows = await self.store.call("XREVRANGE", self.key("history"), "+", "-", "COUNT", count)
-        return [orjson.loads(fields["c"]) for _, fields in rows]
 
     async def _fields(self, what: str, names: Collection[str]) -> dict[str, str]:
         names = list(names)
@@ -382,6 +366,32 @@ class TargetStore:
     async def _all(self, what: str) -> dict[str, Any]:
         rows = await self.store.call("HGETALL", self.key(what))
         return {name: orjson.loads(row) for name, row in rows.items()}
+
+
+def cause_row(event: str, delivery: str) -> str:
+    """Return a cause as it is kept: a fold writes one for each event, so it is no `Cause`."""
+    return f"{event} {delivery}"
+
+
+def _cause(row: str) -> Cause:
+    return Cause(*row.partition(" ")[::2])
+
+
+def read_counts(answers: Sequence[int]) -> Counts:
+    """Return a target at a glance."""
+    due, waiting, running, *rest = answers
+    return Counts(max(0, due - running), running, waiting, *rest)
+
+
+def read_state(row: str | None) -> TargetState:
+    """Return how a target is doing, from what is kept of it."""
+    told = orjson.loads(row) if row else {}
+    return TargetState(**told | {"refused": tuple(told.get("refused", ()))})
+
+
+def read_pause(row: str | None) -> Pause | None:
+    """Return who paused a target, from what is kept of it."""
+    return Pause(**orjson.loads(row)) if row else None
 
 
 def _member(row: str) -> MemberBinding:

@@ -13,7 +13,8 @@ from bridge.directory.events import is_negative
 from bridge.directory.fold import Mirror, Pair, Touched
 from bridge.directory.groups import Group, Membership
 from bridge.directory.users import User, encode_user
-from bridge.store.mirror import Command, make_ref
+from bridge.store import told
+from bridge.store.mirror import Command, make_ref, name_entry, names_key
 from bridge.store.redis import Store
 
 USER, GROUP, MEMBERSHIP, ADDRESS = "u", "g", "m", "a"
@@ -61,6 +62,7 @@ class Tombstones:
         """`directory`: the name of its journal."""
         self._store = store
         self._directory = directory
+        self._told = told.Told(store, directory)
         self.key = store.key("over", directory)
         self.horizon_key = store.key("horizon", directory)
 
@@ -128,19 +130,28 @@ class Tombstones:
             yield "SREM", self._store.key("address", email), make_ref(self._directory, uid)
         yield "HDEL", self._store.key("users", self._directory), uid
         yield "HDEL", self._store.key("unresolved", self._directory), f"u:{uid}"
+        yield from self._told.forget(told.USER, [uid])
 
     def forget_lists(self, gid: str) -> Iterator[Command]:
         """Forget the member lists of a group."""
         yield "HDEL", self._store.key("lists", self._directory), gid
 
-    def forget_group(self, gid: str) -> Iterator[Command]:
+    def forget_group(self, gid: str, group: Group) -> Iterator[Command]:
         """Forget a group that has no memberships left."""
         yield from self.forget_lists(gid)
+        if group.name:
+            yield "ZREM", names_key(self._store, self._directory), name_entry(gid, group.name)
         yield "HDEL", self._store.key("groups", self._directory), gid
         yield "HDEL", self._store.key("unresolved", self._directory), f"g:{gid}"
+        yield from self._told.forget(told.GROUP, [gid])
 
     def _key(self, what: str, ident: str) -> str:
         return self._store.key(what, make_ref(self._directory, ident))
+
+
+def late_key(store: Store, directory: str) -> str:
+    """Return the sorted set of the stream ids, by arrival, of events that were not newer than the horizon."""
+    return store.key("late", directory)
 
 
 def count_too_old(store: Store, events: int) -> Command:

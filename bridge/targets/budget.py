@@ -13,6 +13,19 @@ LONGEST_WAIT = 3600.0
 _BLIND_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetLeft:
+    """What is left of one kind's budget: `remaining` of `limit` calls until `resets_at` (unix seconds)."""
+
+    limit: int
+    remaining: int
+    resets_at: float
+
+    def at(self, now: float) -> int:
+        """Return how many calls are left at a time (unix seconds): all of them in a new window."""
+        return self.remaining if now < self.resets_at else self.limit
+
+
 @dataclass(slots=True)
 class _Budget:
     """One kind's budget; times are unix seconds of our clock."""
@@ -66,6 +79,14 @@ class Budgets:
             if same and other.remaining == budget.remaining + 1:
                 other.remaining = budget.remaining
                 other.blocked_until = max(other.blocked_until, budget.blocked_until)
+
+    def left(self) -> dict[str, BudgetLeft]:
+        """Return what is left, by kind of call, of those whose limit the target has told."""
+        return {
+            kind: BudgetLeft(budget.limit, budget.remaining, max(budget.resets_at, budget.blocked_until))
+            for kind, budget in self._kinds.items()
+            if budget.limit
+        }
 
     def wait(self, kind: str, now: float) -> float:
         """Return how many seconds the next call of a kind should wait.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.operators import pages
 from bridge.operators.filters import Filter
-from bridge.operators.pages import Page, Raw, id_time, newest_first, row_id, split_id
+from bridge.operators.pages import Page, Raw, newest_first, row_id, split_id
 from bridge.store.redis import Store
 
 

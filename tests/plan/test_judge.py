@@ -1,9 +1,12 @@
 """The guard's judgement of whole plans: one thing after the other, and what persons decided."""
 
+from dataclasses import replace
+
 from bridge.plan.changes import Invite, Remove, SetRole
 from bridge.plan.guard import over_limit
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import (
+    FORGOTTEN_REASON,
     PENDING_REASON,
     Record,
     Stakes,
@@ -20,7 +23,7 @@ from bridge.plan.judge import (
     removal_id,
     team_id,
 )
-from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted
+from bridge.plan.members import NOBODY, MemberBinding, MemberPlan, State, Wanted
 from bridge.settings import GuardSettings, Role
 
 YES, NO = (Decision(approved, "boss", 1, token="k") for approved in (True, False))
@@ -74,6 +77,24 @@ def test_what_waits_stays_so_whatever_the_window_says() -> None:
     [verdict] = judge_removals(guard(), [leaver("a")], record, Stakes("me"), Window())
     assert verdict.hold is not None
     assert verdict.hold.reason == "too many"
+
+
+def test_a_forgotten_directory_frees_nobody() -> None:
+    """What was held stays so, and so does an exception: a person decides again. Others count as ever."""
+    nobody = replace(leaver("a"), wanted=Wanted("a", False, token=NOBODY))
+    held = Held(removal_id("a"), "m:a", "", "too many", 1, token="k")
+    [verdict] = judge_removals(guard(), [nobody], Record({held.id: held}), Stakes("me"), Window())
+    assert verdict.hold
+    assert verdict.hold.reason == "too many"
+    excepted = Record({}, {held.id: NO}, 5)
+    [verdict] = judge_removals(guard(), [nobody], excepted, Stakes("me"), Window())
+    assert verdict.hold
+    assert verdict.hold.reason == FORGOTTEN_REASON
+    for decision in (YES, Decision(False, "boss", 1, "", 5.0, "k")):
+        record = Record({}, {held.id: decision}, 5000)
+        assert goes(list(judge_removals(guard(), [nobody], record, Stakes("me"), Window()))) == [True]
+    decided = Record({held.id: held}, {held.id: Decision(True, "boss", 2, token=NOBODY)}, 5)
+    assert goes(list(judge_removals(guard(), [nobody], decided, Stakes("me"), Window()))) == [True]
 
 
 def test_a_pending_invite_and_the_owner_wait() -> None:

@@ -81,6 +81,7 @@ def test_one_active_user_is_enough() -> None:
     [
         (person(user(active=False)), target(), "inactive in the directory"),
         (person(user(active=False, exists=False)), target(), "deleted from the directory"),
+        (person(), target(), "no directory names them any more"),
         (person(user()), target(members={"groups": ["Editors"]}), "left the groups of the scope"),
         (
             person(user()),

@@ -6,11 +6,13 @@ from bridge.plan.people import GroupView, Person, UserView
 from bridge.plan.scope import (
     admits,
     admits_address,
+    came_at,
     email_matches,
     ever_admitted,
     group_matches,
     is_address,
     is_excluded,
+    left_at,
 )
 from bridge.settings import MemberScope
 
@@ -131,3 +133,64 @@ def test_whom_the_directory_named_inside_the_scope() -> None:
     assert not ever_admitted(writers, Person(EMAIL, (user(EDITORS),)))
     assert not ever_admitted(scope(domains=["other.test"]), Person(EMAIL, (user(),)))
     assert not ever_admitted(scope(), Person(EMAIL))
+
+
+ANYBODY = scope()
+WRITERS_ONLY = scope(groups=["Writers"])
+
+
+def writer(active_at: int) -> UserView:
+    """Somebody who is in the group since 8."""
+    return UserView("a", EMAIL, True, groups=(WRITERS,), life_at=active_at, member_at={WRITERS.ref: 8})
+
+
+@pytest.mark.parametrize(
+    ("limits", "views", "at"),
+    [
+        (ANYBODY, [UserView("a", EMAIL, True, life_at=5)], 5),
+        (ANYBODY, [UserView("a", EMAIL, True, life_at=9), UserView("b", EMAIL, True, life_at=5)], 5),
+        (ANYBODY, [UserView("a", EMAIL, True, life_at=5, email_at=7, former=("ann@acme.test",))], 7),
+        (ANYBODY, [UserView("a", EMAIL, True, life_at=5, email_at=7)], 5),
+        (
+            WRITERS_ONLY,
+            [UserView("a", EMAIL, True, groups=(WRITERS,), life_at=5, member_at={WRITERS.ref: 8})],
+            8,
+        ),
+        (
+            WRITERS_ONLY,
+            [UserView("a", EMAIL, True, groups=(WRITERS,), life_at=9, member_at={WRITERS.ref: 8})],
+            9,
+        ),
+        (ANYBODY, [], 0),
+    ],
+)
+def test_since_when_they_are_admitted(limits: MemberScope, views: list[UserView], at: int) -> None:
+    """Since the first of the users was active, had the address, and was in a group of the scope."""
+    assert came_at(limits, EMAIL, views) == at
+
+
+@pytest.mark.parametrize(
+    ("limits", "views", "at"),
+    [
+        (ANYBODY, [UserView("a", EMAIL, False, life_at=5)], 5),
+        (ANYBODY, [UserView("a", EMAIL, False, life_at=5), UserView("b", EMAIL, False, life_at=9)], 9),
+        (ANYBODY, [UserView("a", "new@acme.test", True, life_at=5, email_at=7)], 7),
+        (WRITERS_ONLY, [UserView("a", EMAIL, True, named=(WRITERS, EDITORS), life_at=1,
+                                 out_at={WRITERS.ref: 6, EDITORS.ref: 9})], 6),
+        (WRITERS_ONLY, [UserView("a", EMAIL, False, named=(WRITERS,), life_at=9,
+                                 out_at={WRITERS.ref: 6})], 6),
+        (WRITERS_ONLY, [UserView("a", EMAIL, False, named=(WRITERS,), life_at=9,
+                                 member_at={WRITERS.ref: 6})], 9),
+        (ANYBODY, [UserView("a", "new@acme.test", False, life_at=5, email_at=7)], 5),
+        (WRITERS_ONLY, [UserView("a", EMAIL, True, life_at=5)], 0),
+        (ANYBODY, [], 0),
+    ],
+)  # fmt: skip
+def test_since_when_they_are_not(limits: MemberScope, views: list[UserView], at: int) -> None:
+    """Since the last of the users left: the directory, the address, or the groups of the scope.
+
+    That a rule of the configuration shut somebody out has no time in the directory.
+    """
+    users = tuple(view for view in views if view.email == EMAIL)
+    former = tuple(view for view in views if view.email != EMAIL)
+    assert left_at(limits, Person(EMAIL, users, former)) == at

@@ -17,6 +17,8 @@ from bridge.metrics import Metrics
 from bridge.receiver import create_app
 from bridge.scim.app import outcome_of
 from bridge.settings import RedisSettings, Settings
+from bridge.store.commit import Transaction
+from bridge.store.departures import Departure, departures_key, read_departures
 from bridge.store.journal import Journal
 from bridge.store.redis import Store, open_store
 from bridge.tallies import Tallies
@@ -196,6 +198,17 @@ async def test_without_redis_it_is_503(settings: Settings, store: Store) -> None
     for answer in answers:
         assert_scim_error(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_while_its_directory_is_deleted_it_is_503(idp: Provider, store: Store) -> None:
+    """What is written then would belong to a life that ends; the repeat goes through when it is over."""
+    transaction = Transaction(store)
+    departure = Departure(1, "boss", ends={"idp": "0-0"})
+    (await read_departures(store)).put(transaction, "idp", departure)
+    await transaction.run()
+    assert_scim_error(await idp.send("POST", "/Users", person("ana")), 503)
+    await store.call("DEL", departures_key(store))
+    await idp.send("POST", "/Users", person("ana"), 201)
 
 
 async def test_full_redis_stores_nothing(idp: Provider, store: Store, redis_settings: RedisSettings) -> None:

@@ -49,6 +49,16 @@ async def test_nothing_is_run_when_a_requirement_fails(store: Store) -> None:
     assert ["1"] == await read(store, "a")
 
 
+async def test_nothing_is_run_when_a_field_has_changed(store: Store) -> None:
+    """A hash's field holds what was seen, or there is none."""
+    await store.call("HSET", store.key("h"), "a", "1")
+    for field, value, runs in (("a", "1", True), ("a", "2", False), ("b", "", True), ("a", "", False)):
+        made = transaction(store, ("INCR", store.key("n")))
+        made.require_field(store.key("h"), field, value)
+        assert runs is await made.run(), (field, value)
+    assert ["2"] == await read(store, "n")
+
+
 async def test_an_empty_transaction(store: Store) -> None:
     """It tells whether its requirements hold."""
     assert await transaction(store).run()

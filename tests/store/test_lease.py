@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from bridge.settings import RedisSettings
-from bridge.store.commit import LeaseLostError
+from bridge.store import commit
+from bridge.store.commit import LeaseLostError, Transaction
 from bridge.store.journal import Entry as JournalEntry
 from bridge.store.journal import Journal, Submission
 from bridge.store.lease import Lease, acquire
@@ -211,3 +212,32 @@ async def test_whoever_has_given_it_back_may_call_nothing_any_more(store: Store,
     await lease.close()
     assert await store.call("GET", other.key) == other.token
     await other.close()
+
+
+async def test_many_commands_are_run_in_parts(
+    store: Store, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may be done only once is done in the last part, and what is required at the first."""
+    monkeypatch.setattr(commit, "MOST_WORDS", 20)
+    ran: list[int] = []
+    run = lease.commit
+
+    async def counting(transaction: Transaction) -> None:
+        ran.append(len(transaction))
+        await run(transaction)
+
+    monkeypatch.setattr(lease, "commit", counting)
+    names = [("SADD", store.key("s"), f"n{number}") for number in range(12)]
+    await lease.commit_parts(names, [("INCR", store.key("n"))], (store.key("given"), ""))
+    assert ran == [24, 27]
+    assert await store.calls([("SCARD", store.key("s")), ("GET", store.key("n"))]) == [12, "1"]
+    with pytest.raises(LeaseLostError):
+        await lease.commit_parts(names, [("INCR", store.key("n"))], (store.key("n"), "7"))
+    assert await store.call("GET", store.key("n")) == "1"
+
+
+async def test_a_long_command_is_run_in_parts(store: Store, lease: Lease) -> None:
+    """However many items one command takes."""
+    names = [f"n{number}" for number in range(50_000)]
+    await lease.commit_parts([("SADD", store.key("s"), *names)])
+    assert await store.call("SCARD", store.key("s")) == 50_000

@@ -42,7 +42,7 @@ async def tell(
     kept = MirrorStore(store)
     mirror = await kept.load(directory, list(events))
     touched = fold(mirror, list(events))
-    emails = await kept.addresses(directory, mirror, touched)
+    emails = set[str]().union(*(await kept.addresses(directory, mirror, touched)).values())
     transaction = Transaction(store)
     transaction.add_all(kept.writes(directory, mirror, touched))
     transaction.add_all(kept.counts(directory, touched))
@@ -203,3 +203,15 @@ async def test_unresolved_events_are_counted(store: Store) -> None:
     assert await kept.unresolved(["acme"]) == 1
     await tell(store, group(MADE, 3, title="Writers"))
     assert await kept.unresolved(["acme"]) == 0
+
+
+async def test_groups_are_found_by_name(store: Store) -> None:
+    """In any case, by the whole name they have now, in the directories that are asked for."""
+    await tell(store, group(MADE, 1, "g1", "Writers"), group(MADE, 2, "g\x1f2", "Writers & Co"))
+    kept = MirrorStore(store)
+    assert await kept.find_groups("WRITERS ", ["acme", "other"]) == ["acme\x1fg1"]
+    assert await kept.find_groups("writers & co", ["acme"]) == ["acme\x1fg\x1f2"]
+    assert await kept.find_groups("writers", ["other"]) == []
+    await tell(store, group(CHANGED, 3, "g1", "Authors"))
+    assert await kept.find_groups("writers", ["acme"]) == []
+    assert await kept.find_groups("authors", ["acme"]) == ["acme\x1fg1"]

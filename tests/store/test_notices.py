@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from bridge.commands.status import read_sources
+from bridge.commands.status import read_status
 from bridge.settings import Settings
 from bridge.store.journal import Journal, Submission
 from bridge.store.notices import KeptNotice, read_notices
@@ -41,7 +41,7 @@ async def test_they_are_few(journal: Journal, store: Store) -> None:
 async def test_the_status_shows_them(journal: Journal, store: Store) -> None:
     """With their source, and the time as operators read it."""
     await journal.accept([Submission("polis", refused=[row(1_769_851_800_000, notice="a ended")])])
-    sources = await read_sources(SETTINGS, store)
+    sources = (await read_status(SETTINGS, store))["sources"]
 
     assert sources["polis"]["notices"] == [{"at": "2026-01-31T09:30:00.000Z", "text": "a ended"}]
     assert sources["other"]["notices"] == []

@@ -13,12 +13,14 @@ from bridge.store.commit import Transaction
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
 from bridge.store.targets import (
+    Cause,
     Counts,
     Intent,
     Pause,
     TargetState,
     TargetStore,
     Waiting,
+    cause_row,
     target_id,
 )
 
@@ -57,9 +59,9 @@ def test_a_target_is_what_it_is() -> None:
 async def test_due_work_the_longest_due_first(target: TargetStore) -> None:
     """As much as asked for, and nothing that is due later."""
     await run(target, [*target.mark([BO], 2000), *target.mark([ANA], 1000), *target.mark(["m:cy"], 3000)])
-    assert [(ANA, 1000), (BO, 2000)] == [(work.object, work.due) for work in await target.due(2000, 10)]
-    assert [ANA] == [work.object for work in await target.due(2000, 1)]
-    assert await target.due(999, 10) == []
+    assert [(ANA, 1000), (BO, 2000)] == [(work.object, work.due) for work in await target.work.due(2000, 10)]
+    assert [ANA] == [work.object for work in await target.work.due(2000, 1)]
+    assert await target.work.due(999, 10) == []
 
 
 async def test_marks_are_set_to_the_earlier_time(target: TargetStore) -> None:
@@ -67,12 +69,12 @@ async def test_marks_are_set_to_the_earlier_time(target: TargetStore) -> None:
     seen = set()
     for now, due in ((2000, 2000), (3000, 2000), (1000, 1000)):
         await run(target, target.mark([ANA], now))
-        [work] = await target.due(9000, 10)
+        [work] = await target.work.due(9000, 10)
         assert (ANA, due) == (work.object, work.due)
         seen.add(work.mark)
     assert 3 == len(seen)
-    await run(target, [*target.mark([ANA], 5000), target.clear(work), target.defer(work, 8000)])
-    [later] = await target.due(9000, 10)
+    await run(target, [*target.mark([ANA], 5000), target.work.clear(work), target.work.defer(work, 8000)])
+    [later] = await target.work.due(9000, 10)
     assert (ANA, 1000) == (later.object, later.due)
     assert later.mark not in seen
 
@@ -80,18 +82,18 @@ async def test_marks_are_set_to_the_earlier_time(target: TargetStore) -> None:
 async def test_news_about_what_backs_off_makes_it_due(target: TargetStore) -> None:
     """It does not wait for its time."""
     await run(target, target.mark([ANA], 1000))
-    [work] = await target.due(1000, 10)
-    await run(target, [target.defer(work, 60_000)])
-    assert await target.due(1000, 10) == []
+    [work] = await target.work.due(1000, 10)
+    await run(target, [target.work.defer(work, 60_000)])
+    assert await target.work.due(1000, 10) == []
     await run(target, target.mark([ANA], 2000))
-    assert [(ANA, 2000)] == [(each.object, each.due) for each in await target.due(2000, 10)]
+    assert [(ANA, 2000)] == [(each.object, each.due) for each in await target.work.due(2000, 10)]
 
 
 async def test_what_is_done_is_off_the_list(target: TargetStore) -> None:
     """With its count."""
     await run(target, target.mark([ANA, BO], 1000))
-    await run(target, [target.clear(work) for work in await target.due(1000, 10)])
-    assert await target.due(1000, 10) == []
+    await run(target, [target.work.clear(work) for work in await target.work.due(1000, 10)])
+    assert await target.work.due(1000, 10) == []
     assert await target.store.call("EXISTS", target.key("work"), target.key("workv")) == 0
 
 
@@ -204,18 +206,14 @@ async def test_what_is_given_up_or_backs_off(target: TargetStore) -> None:
     assert (await target.dead(), await target.waiting([ANA])) == ({}, {})
 
 
-async def test_state_history_causes(target: TargetStore) -> None:
-    """A target of which nothing is known is well; the newest call comes first."""
+async def test_state_and_causes(target: TargetStore) -> None:
+    """A target of which nothing is known is well."""
     assert await target.state() == TargetState()
     state = TargetState("unavailable", "503", 12.5, 3)
-    rows = [{"object": ANA, "status": status} for status in (200, 503)]
-    await run(target, [
-        target.put_state(state), *map(target.record, rows), ("HSET", target.key("cause"), ANA, "d1"),
-    ])  # fmt: skip
+    cause = Cause("okta/1-0", "d1")
+    await run(target, [target.put_state(state), target.put_causes({ANA: cause_row("okta/1-0", "d1")})])
     assert await target.state() == state
-    assert await target.history(10) == rows[::-1]
-    assert await target.history(1) == rows[1:]
-    assert await target.causes([ANA, BO]) == {ANA: "d1"}
+    assert await target.causes([ANA, BO]) == {ANA: cause}
 
 
 async def test_a_pause_is_kept_beside_the_state(target: TargetStore) -> None:
@@ -225,10 +223,3 @@ async def test_a_pause_is_kept_beside_the_state(target: TargetStore) -> None:
     assert await target.paused() == Pause("boss", 1000, "audit")
     await run(target, [target.resume()])
     assert await target.paused() is None
-
-
-async def test_evidence_is_in_the_history_too(target: TargetStore) -> None:
-    """Other calls are in the history only."""
-    await run(target, [*target.witness({"n": 1}), target.record({"n": 2})])
-    assert await target.history(9) == [{"n": 2}, {"n": 1}]
-    assert await target.evidence(9) == [{"n": 1}]

@@ -153,3 +153,17 @@ def test_kinds_whose_windows_only_look_alike() -> None:
     """Each keeps its own."""
     budgets = after(("read", 200, headers(40, 30)), ("teams", 200, headers(0, 30)))
     assert [budgets.wait(kind, NOW) for kind in ("read", "teams")] == [0, 30]
+
+
+def test_what_is_left_is_told_by_kind() -> None:
+    """Of those whose limit is known; in a new window all of it is there again."""
+    budgets = after(("read", 200, headers(40, 30)), ("teams", 200, {}))
+    (left,) = budgets.left().values()
+    assert (left.remaining, left.at(NOW + 29), left.at(NOW + 31)) == (40, 40, left.limit)
+
+
+def test_nothing_is_left_while_a_429_lasts() -> None:
+    """Also when it lasts longer than the window."""
+    budgets = after(("read", 200, headers(40, 30)), ("read", 429, {"retry-after": "90"}))
+    left = budgets.left()["read"]
+    assert (left.at(NOW + 89), left.at(NOW + 91)) == (0, left.limit)

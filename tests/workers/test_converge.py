@@ -63,7 +63,7 @@ def shown(changes: list[Change]) -> list[str]:
 
 async def made(world: World) -> list[str]:
     """Return the changes that were made, each once."""
-    rows = await world.docs.history(1000)
+    rows = await world.past.rows(1000)
     return list(dict.fromkeys(row["change"] for row in reversed(rows) if row["outcome"] == "done"))
 
 

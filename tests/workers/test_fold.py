@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from bridge.store import commit
 from bridge.store.redis import Store
 from tests.workers.crash import Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import World
@@ -46,6 +47,34 @@ async def test_news_of_a_group_is_news_of_its_members(world: World) -> None:
     assert set(await world.due()) == {"m:ana", "m:bo", "g:okta\x1fg1"}
 
 
+async def test_each_person_is_marked_with_the_event_behind_it(world: World) -> None:
+    """Of a batch the last one about them, or about a group of theirs as a whole; never one about another."""
+    await world.hire("ana", "bo", "cy")
+    await world.group("g1", "Writers", "ana", "cy")
+    await world.settle()
+    await world.tell("group.deleted", group=("g1", None))  # d7
+    await world.active("cy", False)
+    await world.active("bo", False)
+    await world.fold()
+    causes = await world.docs.causes([f"m:{name}@acme.test" for name in ("ana", "bo", "cy")])
+    assert {name[2:-10]: cause.delivery for name, cause in causes.items()} == {
+        "ana": "d7", "cy": "d8", "bo": "d9"
+    }  # fmt: skip
+
+
+async def test_whom_a_list_tells_of_is_marked_with_the_last_list(world: World) -> None:
+    """The event itself names the group alone."""
+    await world.hire("ana", "bo")
+    await world.settle()
+    lists: list[tuple[str, ...]] = [("ana",), ("ana", "bo")]
+    for members in lists:
+        await world.tell("group.updated", group=("g1", "Writers", members))
+    await world.active("ana", False)
+    await world.fold()
+    causes = await world.docs.causes(["m:ana@acme.test", "m:bo@acme.test"])
+    assert {name[2:-10]: cause.delivery for name, cause in causes.items()} == {"ana": "d5", "bo": "d4"}
+
+
 async def test_an_address_change_marks_both_addresses(world: World) -> None:
     """The old one is to be removed, the new one invited."""
     await world.hire("ana")
@@ -77,7 +106,7 @@ async def test_a_large_fan_out_is_committed_in_parts(world: World, monkeypatch: 
     people = [f"p{number}" for number in range(120)]
     await world.hire(*people)
     await world.group("g1", "Writers", *people)
-    monkeypatch.setattr(fold, "MOST_WORDS", 200)
+    monkeypatch.setattr(commit, "MOST_WORDS", 200)
     await world.settle()
     await world.tell("group.deleted", group=("g1", None))
     await world.fold()
@@ -97,7 +126,7 @@ async def test_a_crash_between_two_parts_loses_no_mark(
     await world.hire(*people)
     await world.group("g1", "Writers", *people)
     await world.settle()
-    monkeypatch.setattr(fold, "MOST_WORDS", 1)
+    monkeypatch.setattr(commit, "MOST_WORDS", 1)
     for number in range(1, 10):
         await world.rename("g1", f"Writers {number}")
         await world.tell("user.updated", (f"nobody{number}", None, True))

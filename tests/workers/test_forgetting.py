@@ -50,7 +50,7 @@ async def mirror_size(world: World) -> dict[str, int]:
 
 async def tell_members(world: World, ident: str, *names: str) -> None:
     """Tell a whole list, as PUT-style providers do."""
-    await world.tell("group.updated", group=(ident, None, names))  # type: ignore[arg-type]
+    await world.tell("group.updated", group=(ident, None, names))
 
 
 async def forget(world: World) -> None:

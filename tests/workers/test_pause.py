@@ -1,6 +1,6 @@
 """A paused target: no call at all, and nothing lost."""
 
-from bridge.commands.targets import write_pause, write_resume
+from bridge.operators.pauses import write_pause, write_resume
 from bridge.store.targets import Pause
 from tests.workers.test_main import until
 from tests.workers.world import HOUR, World
@@ -9,7 +9,7 @@ from workers import main
 
 async def pause(world: World) -> None:
     """Pause the target."""
-    await write_pause(world.docs, Pause("boss", world.now))
+    await write_pause(world.desk, Pause("boss", world.now))
 
 
 async def rung(world: World) -> int:
@@ -30,7 +30,7 @@ async def test_a_paused_target_is_not_called_and_nothing_is_lost(world: World) -
     accepted, folded = await world.journal.counters()
     assert accepted == folded == 3
     assert set(await world.due()) >= {"m:ana"}
-    await write_resume(world.docs, "boss")
+    await write_resume(world.desk, "boss", "", world.now)
     await world.settle()
     assert world.teams() == {"Writers": {"ana"}}
 
@@ -43,7 +43,7 @@ async def test_the_sweep_leaves_it_alone_and_the_end_of_the_pause_rings(world: W
     await world.store.call("DEL", world.store.key("queue"), world.store.key("bell", "converge", world.id))
     assert await main.sweep_once(world.worker) == 0
     assert await rung(world) == 0
-    await write_resume(world.docs, "boss")
+    await write_resume(world.desk, "boss", "", world.now)
     assert await rung(world) == 1
     assert await main.sweep_once(world.worker) == 1
 
@@ -59,7 +59,7 @@ async def test_a_pause_survives_restarts_and_changed_rules(world: World) -> None
     for _ in range(3):
         await world.turn()
     assert len(world.sandbox.calls) == calls
-    await write_resume(world.docs, "boss")
+    await write_resume(world.desk, "boss", "", world.now)
     await world.settle()
     assert world.members() == {"ana": "edit"}
 
@@ -76,7 +76,7 @@ async def test_a_paused_target_is_not_probed(world: World) -> None:
     await world.turn()
     assert len(world.sandbox.calls) == calls
     world.sandbox.heal()
-    await write_resume(world.docs, "boss")
+    await write_resume(world.desk, "boss", "", world.now)
     await world.settle()
     assert (world.members(), (await world.state()).state) == ({"ana": "read"}, "ok")
 
@@ -100,7 +100,7 @@ async def test_a_pause_in_the_middle_of_the_work_stops_it_before_the_next_call(w
     assert (world.removals(), await world.docs.intents()) == (0, {})
     assert {"m:ana", "m:bo"} <= set(await world.due())
     client.remove = remove  # type: ignore[method-assign]
-    await write_resume(world.docs, "boss")
+    await write_resume(world.desk, "boss", "", world.now)
     await world.settle()
     assert (world.members(), world.removals()) == ({}, 2)
 
@@ -120,7 +120,7 @@ async def test_the_running_worker_stops_and_goes_on(world: World) -> None:
     await world.hire("ana")
     await world.turn()
     assert not await world.store.call("EXISTS", world.store.key("lease", f"converge:{world.id}"))
-    await write_resume(world.docs, "boss")
+    await write_resume(world.desk, "boss", "", world.now)
 
     async def done() -> bool:
         await world.turn()

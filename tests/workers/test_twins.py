@@ -43,7 +43,7 @@ async def test_the_second_team_is_deleted_and_the_first_one_kept(world: World) -
     await world.settle()
     assert [*world.sandbox.state.teams] == [kept]
     assert world.teams() == {"Writers": {"ana"}}
-    made = [row["change"] for row in await world.docs.history(100) if row["outcome"] == "done"]
+    made = [row["change"] for row in await world.past.rows(100) if row["outcome"] == "done"]
     assert "delete team Writers, which a call without an answer has made a second time" in made
     assert await world.docs.all_makings() == {}
     assert await world.parked() == {}

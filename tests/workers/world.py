@@ -10,7 +10,6 @@ import orjson
 import pytest
 from tenacity import wait_none
 
-from bridge.commands.held import write_decision
 from bridge.directory.events import (
     DirectoryEvent,
     EventName,
@@ -19,11 +18,14 @@ from bridge.directory.events import (
     encode_event,
     make_stamp,
 )
+from bridge.operators.decisions import write_decision
+from bridge.operators.desks import Desk, open_desks
 from bridge.plan.held import Decision, Held
 from bridge.plan.steps import Plan
 from bridge.planning import make_plan
 from bridge.sandbox import Sandbox, running_sandbox
 from bridge.settings import RedisSettings, Settings, parse_settings
+from bridge.store.history import History
 from bridge.store.journal import Entry, Journal, Submission
 from bridge.store.redis import Store
 from bridge.store.targets import TargetState, TargetStore, target_id
@@ -97,6 +99,16 @@ class World:
         """What is known of the target."""
         return TargetStore(self.store, self.id)
 
+    @property
+    def past(self) -> History:
+        """What was done there."""
+        return History(self.docs, self.settings.retention)
+
+    @property
+    def desk(self) -> Desk:
+        """Where an operator works on it."""
+        return open_desks(self.settings, self.store)["docs"]
+
     # time
 
     @property
@@ -114,7 +126,7 @@ class World:
         self,
         name: str,
         user: tuple[str, str | None, bool | None] | None = None,
-        group: tuple[str, str | None] | None = None,
+        group: tuple[str, str | None] | tuple[str, str | None, tuple[str, ...]] | None = None,
         *,
         directory: str = "okta",
         at: int | None = None,
@@ -203,10 +215,10 @@ class World:
 
     async def decide(self, approved: bool, *objects: str, until: int = 0) -> None:
         """Approve or reject what is held about these objects ("m:ana"); without any, all that is held."""
-        decision = Decision(approved, "boss", 0, "because", until / 1000)
+        decision = Decision(approved, "boss", self.now, "because", until / 1000)
         for held in (await self.docs.parked()).values():
             if not objects or short(held.object) in objects:
-                await write_decision(self.docs, held, decision)
+                assert await write_decision(self.desk, held, decision)
 
     async def approve(self, *objects: str) -> None:
         """Approve."""
@@ -298,7 +310,9 @@ def counted(
 @asynccontextmanager
 async def playing(redis: RedisSettings, store: Store, patch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Give a world without anybody but the token's owner; nothing in it waits for the real clock."""
-    now = [time.time_ns() // 1_000_000 + 30 * DAY]  # decisions are marked by the real clock: in the past
+    now = [
+        time.time_ns() // 1_000_000 + 30 * DAY
+    ]  # what commands mark is marked by the real clock: in the past
     patch.setattr(gitbook, "PATIENCE", 0.0)
     patch.setattr(gitbook, "wait_random_exponential", lambda **_: wait_none())
     patch.setattr(converge, "_NAP", 0.001)
@@ -306,5 +320,7 @@ async def playing(redis: RedisSettings, store: Store, patch: pytest.MonkeyPatch)
     async with running_sandbox(sandbox):
         made = World(redis, store, sandbox, now)
         patch.setattr(converge, "_step", counted(lambda: made, converge._step))
-        yield made
-        await made.close()
+        try:
+            yield made
+        finally:
+            await made.close()

@@ -22,10 +22,19 @@ local function refuse(stream, first, last)
   return wrong(redis.pcall('PEXPIRE', stream, ttl))
 end
 
+-- Tells whether a delivery was seen before the directory was forgotten: both keys were given the same time.
+local function older(seen, renewed)
+  local left = redis.call('PTTL', renewed)
+  return left >= 0 and redis.call('PTTL', seen) <= left
+end
+
 -- Returns 1 when it is new, 0 when it was there, or what went wrong.
 local function append(directory, key, payload)
   local seen = key ~= '' and prefix .. ':seen:' .. directory .. ':' .. key
   local fresh = not seen or redis.pcall('SET', seen, 1, 'NX', 'PX', ttl)
+  if not fresh and older(seen, prefix .. ':renewed:' .. directory) then
+    fresh = redis.pcall('SET', seen, 1, 'PX', ttl)
+  end
   if not fresh or wrong(fresh) then
     return fresh or 0
   end

@@ -1,18 +1,22 @@
 -- One transaction: if every requirement holds, every command is run, else none.
--- ARGV: prefix, number of requirements, (key, expected value)…, then for each command: number of words, words….
+-- ARGV: prefix, number of requirements, (key, field of a hash or "", expected value)…, then for each command:
+-- number of words, words….
 -- Beside Redis' own commands it knows
 --   CLEAR work marks object mark        takes an object off the work list unless it was marked again meanwhile
 --   DEFER work marks object mark due    gives it a later time unless it was marked again meanwhile
 --   FORGET hash field value             deletes a field unless it has changed meanwhile
 --   NEWS key now quiet                  notes that news came; `start` is when this burst of news began
 --   RING job subject now                rings for a job
+--   NOTE stream most id row list last ttl  appends a row to a stream, and its id to a list
 -- Returns 0 when all held, else the number of the requirement that did not.
 local prefix, at = ARGV[1], 3
 for number = 1, tonumber(ARGV[2]) do
-  if (redis.call('GET', ARGV[at]) or '') ~= ARGV[at + 1] then
+  local key, field = ARGV[at], ARGV[at + 1]
+  local value = field == '' and redis.call('GET', key) or field ~= '' and redis.call('HGET', key, field) or ''
+  if value ~= ARGV[at + 2] then
     return number
   end
-  at = at + 2
+  at = at + 3
 end
 local own = {
   CLEAR = function(work, marks, object, mark)
@@ -40,6 +44,11 @@ local own = {
   end,
   RING = function(job, subject, now)
     ring(prefix, job, subject, now)
+  end,
+  NOTE = function(stream, most, id, row, list, last, ttl)
+    redis.call('RPUSH', list, redis.call('XADD', stream, 'MAXLEN', '~', most, id, 'c', row))
+    redis.call('LTRIM', list, -last, -1)
+    redis.call('EXPIRE', list, ttl)
   end,
 }
 while at <= #ARGV do

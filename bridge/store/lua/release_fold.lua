@@ -3,8 +3,8 @@
 if redis.call('GET', ARGV[1]) ~= ARGV[2] then
   return 1
 end
-local last = redis.call('XREVRANGE', ARGV[3], '+', '-', 'COUNT', 1)
-if last[1] and last[1][1] ~= redis.call('GET', ARGV[4]) then
+local cursor = redis.call('GET', ARGV[4]) or '0-0' -- its row may have been erased: what counts is what follows
+if redis.call('XRANGE', ARGV[3], '(' .. cursor, '+', 'COUNT', 1)[1] then
   return 0
 end
 redis.call('DEL', ARGV[1])

@@ -7,8 +7,8 @@ local function wake(job, subject)
 end
 for _, directory in ipairs(redis.call('SMEMBERS', prefix .. ':directories')) do
   if redis.call('EXISTS', prefix .. ':lease:fold:' .. directory) == 0 then
-    local last = redis.call('XREVRANGE', prefix .. ':journal:' .. directory, '+', '-', 'COUNT', 1)
-    if last[1] and last[1][1] ~= redis.call('GET', prefix .. ':cursor:' .. directory) then
+    local cursor = redis.call('GET', prefix .. ':cursor:' .. directory) or '0-0'
+    if redis.call('XRANGE', prefix .. ':journal:' .. directory, '(' .. cursor, '+', 'COUNT', 1)[1] then
       wake('fold', directory)
     end
   end
