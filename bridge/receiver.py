@@ -74,9 +74,10 @@ class Webhooks:
         except BodyError as error:
             self._metrics.count_delivery(intake.settings.name, _OUTCOMES[error.answer.status])
             self._porter.note(intake.settings.name, error.reason)
-            again = error.answer.status == 503
-            answer = _again(intake.settings.kind, "It cannot be read now. Send it again.")
-            return await (answer if again else error.answer).send(send)
+            answer = error.answer
+            if answer.status == 503:
+                answer = _again(intake.settings.kind, "It cannot be read now. Send it again.")
+            return await answer.send(send)
         except ClientDisconnect:
             return self._metrics.count_delivery(intake.settings.name, "disconnected")
         return await (await self._take(intake, Delivery(headers, body, _now()))).send(send)
@@ -205,8 +206,8 @@ class Probes:
             return f"Redis did not answer within {READY_SECONDS} s."
 
     async def show_metrics(self, _request: Request) -> Response:
-        """The figures of this process."""
-        return Response(self.metrics.text(), headers={"content-type": CONTENT_TYPE})
+        """The figures of the receiver, and of the installation as far as Redis tells them."""
+        return Response(await self.metrics.read(), headers={"content-type": CONTENT_TYPE})
 
 
 def as_response(answer: Answer) -> Response:

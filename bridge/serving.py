@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bridge.connections import LOOK_SECONDS, connections
+from bridge.figures import open_figures
 from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
@@ -23,7 +24,7 @@ from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, open_store
 from bridge.store.schema import SchemaError, prepare
 from bridge.supervised import end_with_parent
-from bridge.tallies import Tallies
+from bridge.tallies import TELL_SECONDS, Tallies
 from bridge.tasks import end_task
 
 DRAIN_SECONDS = 8
@@ -56,7 +57,13 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
 
     `sockets`: the receiver's listening socket and, where [operators] is set, the operators'.
     """
-    metrics, tallies = Metrics(), Tallies(settings.sources)
+    async with open_figures(settings) as figures:
+        await _serve(settings, sockets, Metrics(figures))
+
+
+async def _serve(settings: Settings, sockets: list[socket.socket], metrics: Metrics) -> None:
+    tallies = Tallies(settings.sources)
+    metrics.expect(settings.sources)
     metrics.watch_secrets(settings.sources)
     apps: list[ASGIApp] = [create_app(settings, lambda: opened_journal(settings), metrics, tallies=tallies)]
     if settings.operators:
@@ -73,10 +80,12 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     log.info("receiver.started", address="{}:{}".format(*sockets[0].getsockname()[:2]))
     schema = asyncio.create_task(_look_at_schema(settings, servers))
     telling = asyncio.create_task(_tell(settings, tallies))
+    counting = asyncio.create_task(_count(metrics))
     await asyncio.gather(
         *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
     )
     log.info("receiver.stopped")
+    await end_task(counting)
     await end_task(telling)
     if not schema.done():
         await end_task(schema)
@@ -103,6 +112,13 @@ async def _tell(settings: Settings, tallies: Tallies) -> None:
         await tallies.tell_again_and_again(FrontStore(store))
     finally:
         await store.close()
+
+
+async def _count(metrics: Metrics) -> None:
+    """Count now and then what is not counted at once: another receiver on this port may be the one asked."""
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        metrics.count_secrets()
 
 
 def make_server(

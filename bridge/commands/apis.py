@@ -4,34 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.commands.common import moment
-from bridge.settings import Settings
-from bridge.store.reads import ReadState, ReadStore
-from bridge.store.redis import Store
-
-NOT_CONFIGURED = "not_configured"
+from bridge.operators.health import NOT_CONFIGURED, ApiHealth
 
 
-async def read_apis(settings: Settings, store: Store, now: int) -> dict[str, dict[str, Any]]:
-    """Return for each source whose events are thin how reading goes. Raises one of STORE_ERRORS.
-
-    `unread`: how many people and groups there are of whom the events told less than the directory
-    knows, and who were not read since; `state`: see docs/operating.md. `now`: unix ms.
-    """
-    told = {}
-    for source in settings.sources:
-        if source.is_thin:
-            reads = ReadStore(store, source.directory_name)
-            with_api = settings.reader_of(source.directory_name) is not None
-            state = await reads.state() if with_api else ReadState(NOT_CONFIGURED)
-            if state.state == "rate_limited" and not state.asleep(now):
-                state = ReadState()
-            told[source.name] = {
-                "state": state.state,
-                "reason": state.reason,
-                "resumes_at": moment(state.resumes_at * 1000),
-                "unread": await reads.count(),
-            }
-    return told
+def describe_api(api: ApiHealth) -> dict[str, Any]:
+    """Return how reading from an API goes, as the status has it; `state`: see docs/operating.md."""
+    resumes = moment(api.resumes_at * 1000)
+    return {"state": api.state, "reason": api.reason, "resumes_at": resumes, "unread": api.unread}
 
 
 def api_lines(name: str, api: dict[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bridge.supervisor import bridge_command, supervise
 
 log = structlog.get_logger()
 SHARED = "BRIDGE_SHARED_PORT"  # set for the receivers of one `bridge serve` with several processes
+COUNTED_IN = "PROMETHEUS_MULTIPROC_DIR"  # likewise: the folder in which they count (bridge/metrics.py)
 
 
 def run(config: Config = DEFAULT_CONFIG) -> None:
@@ -51,7 +53,9 @@ def serve(config: Config = DEFAULT_CONFIG) -> None:
     if processes > 1 and not os.environ.get(SHARED):
         os.environ[SHARED] = "1"
         command = bridge_command("serve", "-c", str(config.resolve()))
-        asyncio.run(supervise({f"serve-{number}": command for number in range(processes)}))
+        with tempfile.TemporaryDirectory(prefix="bridge-metrics-") as folder:
+            os.environ[COUNTED_IN] = folder
+            asyncio.run(supervise({f"serve-{number}": command for number in range(processes)}))
         return
     _run_loop(settings)
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from bridge.commands.apis import api_lines, read_apis
+from bridge.commands.apis import api_lines, describe_api
 from bridge.commands.common import (
     DEFAULT_CONFIG,
     Config,
@@ -16,47 +16,43 @@ from bridge.commands.common import (
     print_table,
     run_async,
 )
+from bridge.operators.health import JournalHealth, SourceHealth, TargetHealth, read_health
 from bridge.settings import Settings, SourceSettings
-from bridge.store.front import FrontNews, FrontStore
-from bridge.store.journal import Journal
-from bridge.store.mirror import MirrorStore
 from bridge.store.notices import KeptNotice, read_notices
-from bridge.store.presence import workers_alive
 from bridge.store.redis import Store, open_store
-from bridge.store.targets import Pause, TargetState, TargetStore, target_id
-from bridge.store.tombstones import too_old
 
 
 async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     """Return the status as INTERFACE.md has it. Raises one of STORE_ERRORS."""
-    now = int(time.time() * 1000)
-    journal = Journal(store)
-    accepted, folded = await journal.counters()
-    unresolved = await MirrorStore(store).unresolved(await journal.directories())
-    alive = await workers_alive(store, now)
-    targets = {}
-    for target in settings.targets:
-        targets[target.name] = await _read_target(TargetStore(store, target_id(target)), now)
-    counts = {"accepted": accepted, "folded": folded, "pending": accepted - folded, "unresolved": unresolved}
-    counts["too_old"] = await too_old(store)
-    sources = await read_sources(settings, store)
-    for name, api in (await read_apis(settings, store, now)).items():
-        sources[name]["api"] = api
-    return {"journal": counts, "targets": targets, "workers": alive, "sources": sources}
-
-
-async def read_sources(settings: Settings, store: Store) -> dict[str, Any]:
-    """Return what the receivers tell of each source, some seconds late. Raises one of STORE_ERRORS."""
-    told = await FrontStore(store).read(source.name for source in settings.sources)
-    notices = await read_notices(store, told)
+    health = await read_health(settings, store, int(time.time() * 1000))
+    notices = await read_notices(store, health.sources)
     return {
-        source.name: _describe(source, told[source.name], notices[source.name]) for source in settings.sources
+        "journal": _describe_journal(health.journal),
+        "targets": {name: _describe_target(target) for name, target in health.targets.items()},
+        "workers": health.workers,
+        "sources": {
+            source.name: _describe_source(source, health.sources[source.name], notices[source.name])
+            for source in settings.sources
+        },
     }
 
 
-def _describe(source: SourceSettings, told: FrontNews, notices: list[KeptNotice]) -> dict[str, Any]:
+def _describe_journal(journal: JournalHealth) -> dict[str, Any]:
+    names = ("accepted", "folded", "pending", "unresolved", "too_old")
+    return {name: getattr(journal, name) for name in names}
+
+
+def _describe_target(target: TargetHealth) -> dict[str, Any]:
+    resumes = moment(target.resumes_at * 1000)
+    return asdict(target.counts) | {"state": target.state, "reason": target.reason, "resumes_at": resumes}
+
+
+def _describe_source(
+    source: SourceSettings, health: SourceHealth, notices: list[KeptNotice]
+) -> dict[str, Any]:
     labels = [secret.label(number) for number, secret in enumerate(source.all_secrets)]
-    return {
+    told = health.front
+    row = {
         "last_delivery": moment(told.delivered),
         "refused": told.refused.count,
         "last_refused": moment(told.refused.at),
@@ -64,20 +60,7 @@ def _describe(source: SourceSettings, told: FrontNews, notices: list[KeptNotice]
         "secrets": [{"secret": label, "last_used": moment(told.secrets.get(label))} for label in labels],
         "notices": [{"at": moment(notice.at), "text": notice.text} for notice in notices],
     }
-
-
-async def _read_target(store: TargetStore, now: int) -> dict[str, Any]:
-    counts, state = asdict(await store.counts(now)), await store.state()
-    if state.state == "rate_limited" and state.resumes_at * 1000 <= now:
-        state = TargetState()
-    if pause := await store.paused():
-        state = TargetState("paused", _why(pause))
-    resumes = moment(state.resumes_at * 1000)
-    return counts | {"state": state.state, "reason": state.reason, "resumes_at": resumes}
-
-
-def _why(pause: Pause) -> str:
-    return f"paused by {pause.by}" + (f": {pause.why}" if pause.why else "")
+    return row | ({"api": describe_api(health.api)} if health.api else {})
 
 
 async def _status(settings: Settings) -> dict[str, Any]:

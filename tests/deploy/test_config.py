@@ -14,14 +14,15 @@ from tests.deploy.places import DEPLOY
 FILE = DEPLOY / "bridge.toml"
 _HIDDEN = re.compile(r'^# (?=\[|[a-z_."*]+ = )', re.MULTILINE)
 FREE = {"sources.map.events"}  # tables whose keys are the sender's
-ORDER = ["redis", "receiver", "operators", "logs", "retention", "sources", "targets"]
+ORDER = ["redis", "receiver", "operators", "logs", "retention", "sources", "targets", "alerts"]
 
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The file's text, with its secrets where it says they are; the folder it stands in."""
     for name in re.findall(r"\"env:([A-Z_]+)\"", FILE.read_text(encoding="utf-8")):
-        monkeypatch.setenv(name, "dGhlcmU=")  # base64, as standard-webhooks wants it
+        there = "https://there.test" if name.endswith("_URL") else "dGhlcmU="  # base64, as a key has to be
+        monkeypatch.setenv(name, there)
     token = tmp_path / "gitbook"
     token.write_text("there", encoding="utf-8")
     text = FILE.read_text(encoding="utf-8").replace("file:/run/secrets/gitbook", f"file:{token}")
