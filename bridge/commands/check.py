@@ -18,6 +18,8 @@ from bridge.directories.okta import Okta
 from bridge.embedded import server_binary
 from bridge.logs import mask_email, mask_secrets
 from bridge.settings import (
+    CONDITION_KINDS,
+    AlertSettings,
     RedisSettings,
     Settings,
     SettingsError,
@@ -102,7 +104,8 @@ async def examine(settings: Settings, path: Path) -> list[Finding]:
         asyncio.gather(*(_look_at_source(source, settings) for source in settings.sources)),
         asyncio.gather(*(_reach_target(each, settings.logs.personal_data) for each in settings.targets)),
     )
-    return [*_config(settings, path), *redis, *chain(*sources), *chain(*targets)]
+    alerts = (_alert(alert) for alert in settings.alerts)
+    return [*_config(settings, path), *redis, *chain(*sources), *chain(*targets), *alerts]
 
 
 def _config(settings: Settings, path: Path) -> Iterable[Finding]:
@@ -114,6 +117,14 @@ def _config(settings: Settings, path: Path) -> Iterable[Finding]:
         yield warn("targets", "there is none: events are stored, and that is all")
     for key in inline_secrets(settings):
         yield warn("secrets", f"{key}: stands in the file itself: better write env:NAME or file:PATH")
+
+
+def _alert(alert: AlertSettings) -> Finding:
+    """Nothing is sent to it here; where it is stays untold, since that may be a secret."""
+    place = "in the file" if alert.url.is_inline else alert.url.reference
+    what = "all conditions" if set(alert.on) == set(CONDITION_KINDS) else ", ".join(alert.on)
+    try_it = f"`bridge alerts test {alert.name}` sends a message"
+    return good(f"alert.{alert.name}", f"{alert.kind}, its url is {place}; told of {what}; {try_it}")
 
 
 def _source(source: SourceSettings, settings: Settings) -> Finding:

@@ -3,6 +3,7 @@
 Every mistake is reported, all together, each with its key and what to write instead.
 """
 
+from bridge.settings.alerts import CONDITION_KINDS, AlertSettings, ConditionKind
 from bridge.settings.process import (
     LogSettings,
     OperatorSettings,
@@ -18,7 +19,10 @@ from bridge.settings.values import parse_span
 from bridge.settings.whole import Settings
 
 __all__ = [
+    "CONDITION_KINDS",
     "SOURCE_KINDS",
+    "AlertSettings",
+    "ConditionKind",
     "GuardSettings",
     "LogSettings",
     "MemberScope",

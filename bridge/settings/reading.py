@@ -43,7 +43,8 @@ def parse_settings(raw: dict[str, Any], path: Path) -> Settings:
         settings = Settings.model_validate(raw, context=path.resolve().parent)
     except ValidationError as error:
         problems = [line for item in error.errors() for line in _explain(item)]
-        problems += clashes(tables(raw, "sources"), tables(raw, "targets"))  # not looked at after others
+        names = ("sources", "targets", "alerts")
+        problems += clashes(*(tables(raw, name) for name in names))  # not looked at after others
         raise SettingsError(path, list(dict.fromkeys(problems))) from None
     data_dir = (path.resolve().parent / settings.redis.data_dir).resolve()
     return settings.model_copy(update={"redis": settings.redis.model_copy(update={"data_dir": data_dir})})
@@ -57,9 +58,13 @@ def inline_secrets(settings: Settings) -> list[str]:
             keys.append(f"sources[{number}].secrets")
         if source.api_token and source.api_token.is_inline:
             keys.append(f"sources[{number}].api_token")
-    return keys + [
-        f"targets[{n}].token" for n, target in enumerate(settings.targets) if target.token.is_inline
-    ]
+    keys += [f"targets[{n}].token" for n, target in enumerate(settings.targets) if target.token.is_inline]
+    for number, alert in enumerate(settings.alerts):
+        if alert.kind == "slack" and alert.url.is_inline:  # whoever knows it can write to the channel
+            keys.append(f"alerts[{number}].url")
+        if alert.secret and alert.secret.is_inline:
+            keys.append(f"alerts[{number}].secret")
+    return keys
 
 
 def _explain(item: Any) -> list[str]:

@@ -37,6 +37,7 @@ class SourceSettings(Section):
     application: str | None = Field(None, pattern=r"^0oa[A-Za-z0-9]+$", examples=["0oa1gitbook"])
     api_url: HttpUrl | None = Field(None, examples=["https://acme.okta.com"])
     api_token: Secret | None = Field(None, examples=["env:OKTA_API_TOKEN"])
+    silent_after: Span = Field(7 * 86400.0, ge=0, examples=["7d"])
 
     @property
     def directory_name(self) -> str:

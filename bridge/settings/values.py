@@ -45,8 +45,13 @@ def parse_span(value: Any) -> float:
     return float(match[1]) * _SPANS[match[2]]
 
 
+def is_http_url(value: str) -> bool:
+    """Tell whether a text is an http(s) URL with a host."""
+    return bool(re.fullmatch(r"https?://[^\s/]\S*", value)) and port_of(value) is not None
+
+
 def _http_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]\S*", value) or port_of(value) is None:
+    if not is_http_url(value):
         raise ValueError("is not an http(s) URL")
     return value.rstrip("/")
 

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from bridge.settings.alerts import AlertSettings
 from bridge.settings.process import (
     LogSettings,
     OperatorSettings,
@@ -26,12 +27,14 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     sources: tuple[SourceSettings, ...] = ()
     targets: tuple[TargetSettings, ...] = ()
+    alerts: tuple[AlertSettings, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         sources = [source.model_dump(include={"name", "targets"}) for source in self.sources]
         targets = [target.model_dump(include={*_PLACE, "name"}) for target in self.targets]
-        if problems := clashes(sources, targets):
+        alerts = [alert.model_dump(include={"name"}) for alert in self.alerts]
+        if problems := clashes(sources, targets, alerts):
             raise ProblemsError(problems)
         return self
 
@@ -42,6 +45,10 @@ class Settings(Section):
     def target(self, name: str) -> TargetSettings | None:
         """Return the target of that name."""
         return next((target for target in self.targets if target.name == name), None)
+
+    def alert(self, name: str) -> AlertSettings | None:
+        """Return the alert of that name."""
+        return next((alert for alert in self.alerts if alert.name == name), None)
 
     def targets_of(self, directory: str) -> list[TargetSettings]:
         """Return the targets that follow a directory (by its configured name)."""
@@ -57,6 +64,7 @@ class Settings(Section):
         """Read every secret and token again; return what could not be read (the old value stays)."""
         problems = []
         secrets = [s for source in self.sources for s in (*source.secrets, source.key, source.api_token)]
+        secrets += [secret for alert in self.alerts for secret in alert.secrets]
         for secret in (*secrets, *(target.token for target in self.targets)):
             try:
                 if secret:
@@ -75,9 +83,12 @@ def tables(raw: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list) else []
 
 
-def clashes(sources: list[dict[str, Any]], targets: list[dict[str, Any]]) -> list[str]:
+def clashes(
+    sources: list[dict[str, Any]], targets: list[dict[str, Any]], alerts: list[dict[str, Any]]
+) -> list[str]:
     """Return what is wrong between tables, each of which may be right by itself."""
-    problems = [*_twice("sources", sources), *_twice("targets", targets), *_same_target(targets)]
+    problems = [*_twice("sources", sources), *_twice("targets", targets), *_twice("alerts", alerts)]
+    problems += _same_target(targets)
     known = {target["name"] for target in targets if isinstance(target.get("name"), str)}
     for number, source in enumerate(sources):
         told = source.get("targets")

@@ -74,17 +74,25 @@ class StandardWebhooks:
 
     def sign(self, body: bytes, now: int) -> dict[str, str]:
         """Return the headers that prove a body."""
-        ident, stamp = f"msg_{now}", str(now // 1000)
-        signature = _sign(self._settings.secrets[0], f"{ident}.{stamp}.".encode() + body) or b""
-        return {
-            "webhook-id": ident,
-            "webhook-timestamp": stamp,
-            "webhook-signature": f"v1,{signature.decode()}",
-        }
+        return signed_headers(self._settings.secrets[0], f"msg_{now}", now, body)
 
     def example(self) -> Any:
         """Return a joiner in the configured shape."""
         return _EXAMPLES[self._settings.body](self._settings).example()
+
+
+def signed_headers(secret: Secret, ident: str, now: int, body: bytes) -> dict[str, str]:
+    """Return the headers of one attempt to deliver a body. `ident`: of the message; `now`: unix ms.
+
+    While the secret is no key they have no signature that anybody takes.
+    """
+    stamp = str(now // 1000)
+    signature = _sign(secret, f"{ident}.{stamp}.".encode() + body) or b""
+    return {
+        "webhook-id": ident,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{signature.decode()}",
+    }
 
 
 def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
