@@ -1,5 +1,6 @@
 """The command `bridge`."""
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -10,8 +11,13 @@ import typer
 # Where each command is. Only the one that is asked for is imported: `bridge status` needs no web server.
 COMMANDS = {
     "init": "init", "demo": "demo", "run": "run", "serve": "run", "worker": "run", "check": "check",
+    "queue": "queue", "events": "events", "event": "event", "calls": "calls", "replay": "replay",
+    "person": "person", "group": "group",
     "status": "status", "plan": "plan", "parked": "held", "approve": "held", "reject": "held", "dead": "held",
-    "retry": "held", "pause": "targets", "resume": "targets", "source": "source", "sandbox": "sandbox",
+    "retry": "held", "pause": "targets", "resume": "targets", "audit": "audit", "report": "report",
+    "source": "source", "sandbox": "sandbox",
+    "directory": "directory", "erase": "erase",
+    "alerts": "alerts",
 }  # fmt: skip
 
 
@@ -46,6 +52,16 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """Run the command line."""
-    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    """Run the command line, or complete one for a shell."""
+    first = _completed() if "_BRIDGE_COMPLETE" in os.environ else sys.argv[1] if len(sys.argv) > 1 else ""
     make_app([first] if first in COMMANDS else COMMANDS)()
+
+
+def _completed() -> str:
+    """Return the command whose options a shell wants completed, "" where it is the command itself.
+
+    Bash hands its words over in one variable, all other shells in another (as typer's scripts have them do).
+    """
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    words = line.split()
+    return words[1] if len(words) > 2 or (len(words) == 2 and line[-1].isspace()) else ""

@@ -2,7 +2,7 @@
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,9 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from bridge.operators.desks import Desk, open_desks
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
 from bridge.store.redis import STORE_ERRORS, open_store
 from bridge.store.targets import TargetStore, target_id
@@ -27,6 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 By = Annotated[str, typer.Option("--by", help="Who decides, for the record.", show_default=False)]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 DEFAULT_CONFIG = Path("bridge.toml")
+_NARROW = 12  # letters; a column that is narrower than its text and than this cannot be read
 
 out = Console()
 err = Console(stderr=True)
@@ -68,6 +71,16 @@ async def open_targets(settings: Settings) -> AsyncIterator[dict[str, TargetStor
         await store.close()
 
 
+@asynccontextmanager
+async def opened_desks(settings: Settings) -> AsyncIterator[dict[str, Desk]]:
+    """Open the desks of all targets, by name."""
+    store = open_store(settings.redis)
+    try:
+        yield open_desks(settings, store)
+    finally:
+        await store.close()
+
+
 def me() -> str:
     """Return who is at the keyboard, for the record."""
     return getpass.getuser()
@@ -78,14 +91,35 @@ def print_json(data: Any) -> None:
     typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table that fits the terminal."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print a table that fits the terminal; a row below the other where it is too narrow for columns.
+
+    The first column is never broken: ids are to be copied whole. What is long folds.
+    """
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    if widths[0] + sum(min(width, _NARROW) + len(" | ") for width in widths[1:]) > out.width:
+        _print_records(title, columns, cells)
+        return
     table = Table(title=title, title_justify="left", show_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)  # ids are to be copied whole
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in cells:
+        table.add_row(*map(Text, row))
     out.print(table)
+
+
+def _print_records(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    out.print(title, style="italic", highlight=False, markup=False)
+    for first, *rest in rows:
+        lines = [f"  {name}: {cell}" for name, cell in zip(columns[1:], rest, strict=True) if cell]
+        out.print("\n".join([first, *lines]), highlight=False, markup=False, soft_wrap=True)
+
+
+def plain(cell: object) -> str:
+    """Return a cell as text in which nothing moves the cursor: names come from outside."""
+    text = "" if cell is None else str(cell)
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def moment(milliseconds: float | None) -> str | None:
@@ -94,3 +128,8 @@ def moment(milliseconds: float | None) -> str | None:
         return None
     text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def brief_moment(milliseconds: float | None) -> str:
+    """Return unix milliseconds for a table's cell: UTC, to the second, with a space to fold at."""
+    return (moment(milliseconds) or "").partition(".")[0].replace("T", " ")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bridge.commands.check import Finding, bad, good, print_findings, warn
 from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, load, out, print_json
+from bridge.commands.filtering import complete_sources
 from bridge.commands.probe import UNTRIED, local_address, make_delivery, make_query, probe
 from bridge.settings import Settings, SourceSettings
 from bridge.sources.base import Playable, Source
@@ -20,7 +21,9 @@ from bridge.sources.bodies import load_json
 from bridge.sources.registry import make_source
 from bridge.sources.trial import Element, Trial, try_body
 
-Name = Annotated[str, typer.Argument(help="The source's name.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(help="The source's name.", show_default=False, autocompletion=complete_sources)
+]
 File = Annotated[str, typer.Argument(help="A body that it sends; - for standard input.", show_default=False)]
 
 _MOST = 5  # elements that a finding speaks of

@@ -15,16 +15,20 @@ from bridge.commands.common import (
     load,
     me,
     moment,
-    open_targets,
+    opened_desks,
     out,
     print_json,
     run_async,
 )
+from bridge.commands.filtering import complete_targets
+from bridge.operators.pauses import write_pause, write_resume
 from bridge.settings import Settings
-from bridge.store.commit import Transaction
-from bridge.store.targets import Pause, TargetStore
+from bridge.store.targets import Pause
 
-Name = Annotated[str, typer.Argument(metavar="TARGET", help="Its name in the configuration.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="TARGET", help="Its name in the configuration.", autocompletion=complete_targets),
+]
 
 
 def pause(
@@ -32,13 +36,19 @@ def pause(
 ) -> None:
     """Call a target no more until it is resumed; events are still accepted and processed."""
     settings = _knowing(config, target)
-    _show(json, run_async(_pause(settings, target, Pause(by or me(), int(time.time() * 1000), why))))
+    _show(json, run_async(_pause(settings, target, Pause(by or me(), _now(), why))))
 
 
-def resume(target: Name, by: By = "", config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+def resume(
+    target: Name, by: By = "", why: Why = "", config: Config = DEFAULT_CONFIG, json: Json = False
+) -> None:
     """Go on with a target that was paused: all that is due is done."""
     settings = _knowing(config, target)
-    _show(json, run_async(_resume(settings, target, by or me())))
+    _show(json, run_async(_resume(settings, target, by or me(), why)))
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _knowing(config: Config, target: str) -> Settings:
@@ -53,46 +63,19 @@ def _show(json: bool, row: dict[str, Any]) -> None:
     if json:
         print_json(row)
         return
-    state = f"paused since {row['since']}" if row["paused"] else "goes on"
+    state = f"paused since {row['since']} by {row['by']}" if row["paused"] else "goes on"
     out.print(f"{row['target']}: {state}", highlight=False, markup=False)
 
 
 async def _pause(settings: Settings, name: str, pause: Pause) -> dict[str, Any]:
-    async with open_targets(settings) as targets:
-        pause = await write_pause(targets[name], pause)
+    async with opened_desks(settings) as desks:
+        pause = await write_pause(desks[name], pause)
     return {
         "target": name, "paused": True, "by": pause.by, "since": moment(pause.at), "why": pause.why,
     }  # fmt: skip
 
 
-async def _resume(settings: Settings, name: str, by: str) -> dict[str, Any]:
-    async with open_targets(settings) as targets:
-        await write_resume(targets[name], by)
+async def _resume(settings: Settings, name: str, by: str, why: str) -> dict[str, Any]:
+    async with opened_desks(settings) as desks:
+        await write_resume(desks[name], by, why, _now())
     return {"target": name, "paused": False}
-
-
-async def write_pause(target: TargetStore, pause: Pause) -> Pause:
-    """Leave a target alone; return since when, as whoever paused it first has it."""
-    if before := await target.paused():
-        return before
-    transaction = Transaction(target.store)
-    transaction.require(target.key("pause"), "")
-    transaction.add(*target.pause(pause))
-    transaction.add(*target.record(_record(pause.at, "paused", pause.by, pause.why)))
-    await transaction.run()
-    return await target.paused() or pause
-
-
-async def write_resume(target: TargetStore, by: str) -> None:
-    """Go on at once with what is due; one that is not paused goes on anyway."""
-    now = int(time.time() * 1000)
-    transaction = Transaction(target.store)
-    transaction.add(*target.resume())
-    transaction.add("RING", "converge", target.id, now)
-    if await target.paused():
-        transaction.add(*target.record(_record(now, "resumed", by, "")))
-    await transaction.run()
-
-
-def _record(at: int, outcome: str, by: str, why: str) -> dict[str, Any]:
-    return {"at": at, "object": "", "change": "", "outcome": outcome, "by": by, "why": why}

@@ -1,7 +1,9 @@
 """`bridge parked`, `approve`, `reject`, `dead`, `retry`."""
 
 import orjson
+import pytest
 
+from bridge.commands import held
 from tests.commands.conftest import Bridge, BridgeJson
 from tests.workers.world import DAY, World
 
@@ -39,7 +41,8 @@ async def test_parked_shows_what_waits_and_why(world: World, bridge: Bridge, bri
     assert row.pop("id") in (await bridge("parked")).output
     assert row == {
         "target": "docs", "kind": "member", "object": "ana@acme.test",
-        "change": "remove member ana@acme.test", "attempts": 0,
+        "change": "remove member ana@acme.test", "attempts": 0, "state": "held", "emails": [],
+        "approved_by": None,
     }  # fmt: skip
 
 
@@ -53,7 +56,7 @@ async def test_an_approval_lets_it_happen_and_is_recorded(
     assert [row["id"] for row in told["decided"]] == [ident]
     await world.settle()
     assert set(world.members()) == {"bo"}
-    approved = next(row for row in await world.docs.history(9) if row["outcome"] == "approved")
+    approved = next(row for row in await world.past.rows(9) if row["outcome"] == "approved")
     assert (approved["by"], approved["why"], approved["object"]) == ("boss", "left", "m:ana@acme.test")
     assert "approved: remove member bo@acme.test" in (await bridge("approve", "--all")).output
     await world.settle()
@@ -84,6 +87,105 @@ async def test_ids_that_are_not_there_are_named(world: World, bridge: Bridge) ->
     assert (await bridge("reject", "--all", "--until", "soon")).exit_code == 2
 
 
+async def test_listings_are_filtered(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
+    """In the same words as everywhere; a name that does not exist is refused with those there are."""
+    await hold_removals(world, "ana", "bo")
+    for words, count in (
+        (("--target", "docs", "--kind", "member", "--text", "ANA"), 1),
+        (("--kind", "remove"), 2),
+        (("--kind", "team"), 0),
+        (("--state", "approved"), 0),
+        (("--since", "2000-01-01", "--limit", "1"), 1),
+        (("--until", "2000-01-01"), 0),
+    ):
+        assert len(await bridge_json("parked", *words)) == count, words
+    assert await bridge_json("dead", "--text", "ana") == []
+    for words in (("--target", "wiki"), ("--kind", "people"), ("--since", "soon"), ("--state", "dead")):
+        assert (await bridge("parked", *words)).exit_code == 2, words
+    assert "write docs" in (await bridge("dead", "--target", "wiki")).stderr
+
+
+async def test_filters_choose_what_is_decided(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
+    """It is shown with its number, and done only when somebody says yes to it."""
+    await hold_removals(world, "ana.berlin", "ann.berlin", "bo")
+    choice = ("--target", "docs", "--kind", "member", "--text", "Berlin")
+    asked = await bridge("approve", *choice)
+    assert (asked.exit_code, asked.stderr) == (2, "nothing was done: to approve these 2, add --yes\n")
+    assert "ann.berlin@acme.test" in asked.stdout and "bo@acme.test" not in asked.stdout
+    would = await bridge_json("approve", *choice, "--dry-run")
+    assert [row["object"] for row in would["would"]] == ["ana.berlin@acme.test", "ann.berlin@acme.test"]
+    assert "Would approve: 2. Nothing was done." in (await bridge("approve", *choice, "--dry-run")).stdout
+    assert len(await world.parked()) == 3
+    done = await bridge("approve", *choice, "--yes")
+    assert (done.exit_code, "2 approved." in done.stdout) == (0, True)
+    await world.settle()
+    assert set(world.members()) == {"bo"}
+
+
+async def test_a_person_at_the_terminal_is_asked(
+    world: World, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is done without a yes."""
+    await hold_removals(world, "ana")
+    monkeypatch.setattr(held, "_at_terminal", lambda: True)
+    asked: list[str] = []
+    for answer, code, left in ((False, 1, {"m:ana"}), (True, 0, set())):
+
+        def confirm(text: str, here: bool = answer) -> bool:
+            asked.append(text)
+            return here
+
+        monkeypatch.setattr("typer.confirm", confirm)
+        assert (await bridge("reject", "--text", "ana")).exit_code == code
+        assert set(await world.parked()) == left
+    assert asked == ["Reject these 1?"] * 2
+
+
+async def test_filters_narrow_all_and_ids(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
+    """Both say plainly enough what is meant, so nobody is asked."""
+    await hold_removals(world, "ana", "bo", "cy")
+    told = await bridge_json("reject", "--all", "--text", "ana")
+    assert [row["object"] for row in told["decided"]] == ["ana@acme.test"]
+    ident = (await world.held("m:bo")).id
+    assert (await bridge("reject", ident, "--kind", "team")).exit_code == 1
+    assert len((await bridge_json("reject", ident, "--kind", "member"))["decided"]) == 1
+    assert set(await world.parked()) == {"m:cy"}
+
+
+async def test_filters_that_choose_nothing(world: World, bridge: Bridge) -> None:
+    """Exit code 1, and where to look."""
+    await hold_removals(world, "ana")
+    done = await bridge("approve", "--text", "bo", "--yes")
+    assert done.exit_code == 1
+    assert "nothing is held that these filters choose: see `bridge parked`" in done.stderr
+
+
+async def test_whoever_comes_too_late_is_told_who_was_faster(
+    world: World, bridge: Bridge, bridge_json: BridgeJson
+) -> None:
+    """Exit code 1. What is approved already is left alone by --all."""
+    await hold_removals(world, "ana", "bo")
+    ana, bo = (await world.held("m:ana")).id, (await world.held("m:bo")).id
+    await bridge_json("approve", ana, "--by", "boss")
+    shown = (await bridge("parked")).output.replace("│", " ")
+    assert "(approved by boss, not done yet)" in " ".join(shown.split())
+    again = await bridge("approve", ana, bo, "--by", "chief", "--json")
+    told = orjson.loads(again.stdout)
+    assert again.exit_code == 1
+    assert ([row["id"] for row in told["decided"]], told["unknown"]) == ([bo], [])
+    [late] = told["late"]
+    assert late.pop("at").endswith("Z")
+    assert late == {
+        "id": ana, "target": "docs", "change": "remove member ana@acme.test", "what": "approved",
+        "by": "boss",
+    }  # fmt: skip
+    assert "too late: remove member ana@acme.test" in again.stderr
+    assert f"({ana}): approved by boss at 20" in again.stderr
+    assert (await bridge_json("approve", "--all"))["decided"] == []
+    await world.settle()
+    assert "approved by chief at" in (await bridge("reject", bo)).stderr
+
+
 # given up
 
 
@@ -103,7 +205,7 @@ async def test_a_retry_makes_it_due_again_and_keeps_the_old_attempts(
 ) -> None:
     """Only what was named; the history tells who, when, and what had been tried."""
     await bury(world, "ana", "bo")
-    before = [row for row in await world.docs.history(99) if row["object"] == "m:ana@acme.test"]
+    before = [row for row in await world.past.rows(99) if row["object"] == "m:ana@acme.test"]
     [ident] = [row["id"] for row in await bridge_json("dead") if row["object"] == "ana@acme.test"]
     told = await bridge_json("retry", ident, "--by", "boss", "--why", "mended")
     assert ([row["id"] for row in told["retried"]], told["unknown"]) == ([ident], [])
@@ -111,7 +213,7 @@ async def test_a_retry_makes_it_due_again_and_keeps_the_old_attempts(
     assert (status["targets"]["docs"]["due"], status["targets"]["docs"]["dead"]) == (1, 1)
     await world.settle()
     assert (set(world.members()), set(await world.dead())) == ({"ana"}, {"m:bo"})
-    after = [row for row in await world.docs.history(99) if row["object"] == "m:ana@acme.test"]
+    after = [row for row in await world.past.rows(99) if row["object"] == "m:ana@acme.test"]
     done, retried, *rest = after
     assert (done["outcome"], rest) == ("done", before)
     assert (retried["outcome"], retried["by"], retried["why"]) == ("retried", "boss", "mended")
@@ -130,7 +232,7 @@ async def test_all_that_is_dead_is_tried_again(world: World, bridge: Bridge, bri
     world.sandbox.heal()
     await bridge_json("retry", "--all")
     await world.settle()
-    assert await bridge_json("retry", "--all") == {"retried": [], "unknown": []}
+    assert await bridge_json("retry", "--all") == {"retried": [], "unknown": [], "late": []}
     assert set(world.members()) == {"ana", "bo"}
 
 

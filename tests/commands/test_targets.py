@@ -26,7 +26,7 @@ async def test_a_target_that_is_resumed_goes_on(
     assert await bridge_json("resume", "docs", "--by", "chief") == {"target": "docs", "paused": False}
     assert (await bridge_json("status"))["targets"]["docs"]["state"] == "ok"
     assert "docs: goes on" in (await bridge("resume", "docs")).output
-    rows = [(row["outcome"], row["by"]) for row in await world.docs.history(9)]
+    rows = [(row["outcome"], row["by"]) for row in await world.past.rows(9)]
     assert rows == [("resumed", "chief"), ("paused", "boss")]
 
 

@@ -150,7 +150,7 @@ def test_every_kind_of_event_is_shown() -> None:
 def test_configurations_are_accepted(fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each TOML block is a configuration once the tables that a whole one needs are added."""
     for name in re.findall(r'"env:(\w+)"', fence.text):
-        monkeypatch.setenv(name, KEY)
+        monkeypatch.setenv(name, "https://there.test" if name.endswith("_URL") else KEY)
     for name in re.findall(r'"file:([^"]+)"', fence.text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(KEY, encoding="utf-8")

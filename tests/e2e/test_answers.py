@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.commands.held import write_retry
+from bridge.operators.decisions import write_retry
 from bridge.sandbox import Limit, Limits
 from tests.workers import conftest
 from tests.workers.world import World
@@ -140,7 +140,7 @@ async def test_one_object_that_is_refused_is_given_up_and_tried_again_when_asked
     assert ((await world.state()).state, await world.due()) == ("ok", [])
     world.sandbox.heal()
     for held in (await world.docs.dead()).values():
-        await write_retry(world.docs, held, "boss")
+        assert await write_retry(world.desk, held, "boss", "", world.now)
     await world.settle()
     await is_right(world)
 
