@@ -6,6 +6,7 @@ from bridge.commands.common import (
     DEFAULT_CONFIG,
     Config,
     Json,
+    brief_moment,
     load,
     moment,
     out,
@@ -86,4 +87,4 @@ def _shown(name: str, value: Any) -> Any:
 def _cells(entry: Entry) -> list[object]:
     approved = " (approved)" if entry.by and entry.kind in (REMOVED, JOINED) else ""
     what = " ".join(word for word in (entry.kind, entry.object, f"({entry.target or 'all'})") if word)
-    return [moment(entry.at), what, entry.by + approved, entry.why]
+    return [brief_moment(entry.at), what, entry.by + approved, entry.why]

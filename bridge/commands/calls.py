@@ -29,6 +29,7 @@ from bridge.commands.filtering import (
 from bridge.operators.calls import KINDS, STATES, PastCall, read_calls
 from bridge.operators.desks import open_desks
 from bridge.operators.filters import Filter
+from bridge.operators.objects import plain_name
 from bridge.operators.pages import Page
 from bridge.settings import Settings
 from bridge.store.redis import open_store
@@ -78,13 +79,18 @@ def describe_call(call: PastCall) -> dict[str, Any]:
     row, texts = call.row, ("kind", "change", "outcome", "reason", "event", "delivery", "by", "why")
     told = {key: row.get(key, "") for key in texts}
     numbers = {key: row.get(key, 0) for key in ("status", "milliseconds")}
-    about = {"id": call.id, "at": moment(row["at"]), "target": call.target, "object": row["object"][2:]}
+    about = {
+        "id": call.id,
+        "at": moment(row["at"]),
+        "target": call.target,
+        "object": plain_name(row["object"]),
+    }
     return about | told | numbers | {"since": moment(row.get("since"))}
 
 
 def _cells(call: PastCall) -> list[object]:
     row = call.row
-    what, about = row["change"] or call.target, row["object"][2:]
+    what, about = row["change"] or call.target, plain_name(row["object"])
     what += f" ({about})" if about not in what else ""
     by = f"by {row['by']}" if row.get("by") else ""
     reasons = "; ".join(filter(None, [by, row.get("reason", ""), row.get("why", "")]))

@@ -41,7 +41,7 @@ from bridge.targets.base import TargetError
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `bridge directory list` shows it.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and end.")]
-_COLUMNS = ("directory", "sources", "counts for", "users", "active", "groups", "last event", "")
+_COLUMNS = ("directory", "sources", "counts for", "users", "active", "groups", "last event", "note")
 
 directory = typer.Typer(
     help="Which directories there are, and forgetting one.", no_args_is_help=True, rich_markup_mode=None

@@ -25,11 +25,11 @@ from bridge.operators.calls import PastCall
 from bridge.operators.desks import open_desks
 from bridge.operators.effects import Effect, read_effects
 from bridge.operators.events import EventLog, LoggedEvent
+from bridge.operators.objects import kind_of, plain_name
 from bridge.operators.standing import Standing
 from bridge.settings import Settings
-from bridge.store.mirror import split_ref
 from bridge.store.redis import open_store
-from bridge.store.targets import GROUP, Cause
+from bridge.store.targets import Cause
 
 Ident = Annotated[str, typer.Argument(metavar="ID", help="As `bridge events` shows it.")]
 
@@ -76,14 +76,9 @@ def _effect_row(effect: Effect, now: int) -> dict[str, Any]:
 def _standing_row(name: str, standing: Standing, now: int) -> dict[str, Any]:
     reasons = [each.reason for each in (*standing.parked, standing.dead, standing.waiting) if each]
     return {
-        "object": _readable(name), "states": standing.states(now), "reason": "; ".join(filter(None, reasons)),
-        "next_at": moment(standing.work),
+        "kind": kind_of(name), "object": plain_name(name), "states": standing.states(now),
+        "reason": "; ".join(filter(None, reasons)), "next_at": moment(standing.work),
     }  # fmt: skip
-
-
-def _readable(name: str) -> str:
-    """Return a work list's name; of a group with a slash between directory and id."""
-    return GROUP + "/".join(split_ref(name.removeprefix(GROUP))) if name.startswith(GROUP) else name
 
 
 def _print_event(found: LoggedEvent) -> None:
@@ -121,4 +116,6 @@ def _standing_words(row: Mapping[str, Any], found: LoggedEvent) -> str:
     state = ", ".join(row["states"]) or "nothing is left to do"
     reason = f" ({row['reason']})" if row["reason"] else ""
     newer = row["last_event"] not in ("", found.id)
-    return f"{row['object']}: {state}{reason}" + (f"; last told of by {row['last_event']}" if newer else "")
+    return f"{row['kind']} {row['object']}: {state}{reason}" + (
+        f"; last told of by {row['last_event']}" if newer else ""
+    )

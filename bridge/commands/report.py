@@ -12,6 +12,7 @@ from bridge.commands.common import (
     DEFAULT_CONFIG,
     Config,
     Json,
+    brief_moment,
     fail,
     load,
     moment,
@@ -159,8 +160,8 @@ def _print(made: Report) -> None:
 def _cells(person: Person) -> list[object]:
     until = f" until {moment(person.until)}" if person.until else ""
     return [
-        person.email, person.target, moment(person.told_at), person.state + until,
-        moment(person.held_since), person.by, person.why or person.reason,
+        person.email, person.target, brief_moment(person.told_at), person.state + until,
+        brief_moment(person.held_since), person.by, person.why or person.reason,
     ]  # fmt: skip
 
 

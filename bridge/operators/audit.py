@@ -10,12 +10,12 @@ from typing import Any
 
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
+from bridge.operators.objects import plain_name
 from bridge.operators.pages import Page, Raw, newest_first, row_id
 from bridge.plan.changes import Invite, Remove
 from bridge.store.audit import Audit, Deed, read_deed
 from bridge.store.history import Row, read_row
 from bridge.store.redis import Store
-from bridge.store.targets import GROUP, MEMBER, TEAM
 
 ACTIONS = ("approved", "rejected", "retried", "replayed", "paused", "resumed", "forgot", "kept", "erased")
 REMOVED, JOINED = "removed", "joined"
@@ -79,7 +79,7 @@ def _of_deed(ident: str, deed: Deed) -> Entry:
         deed.at,
         deed.action,
         deed.target,
-        _plain(deed.object),
+        plain_name(deed.object),
         deed.what,
         deed.by,
         deed.why,
@@ -95,11 +95,6 @@ def _of_row(ident: str, target: str, row: Row) -> Entry | None:
     told = {name: row[name] for name in _TOLD if row.get(name)}
     since = {"left_at" if kind == REMOVED else "came_at": row["since"]} if row.get("since") else {}
     return Entry(
-        ident, row["at"], kind, target, _plain(row["object"]), row["change"], row.get("approved_by", ""),
+        ident, row["at"], kind, target, plain_name(row["object"]), row["change"], row.get("approved_by", ""),
         row.get("why", ""), since | told,
     )  # fmt: skip
-
-
-def _plain(name: str) -> str:
-    """Return an object as people know it."""
-    return name[2:] if name.startswith((MEMBER, TEAM, GROUP)) else name

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
+from bridge.operators.objects import kind_of, plain_name
 from bridge.plan.changes import VERBS
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import leaving_id
@@ -37,12 +38,12 @@ class Case:
     @property
     def kind(self) -> str:
         """Return whether it is about a "member" or a "team"."""
-        return "member" if self.held.object.startswith(MEMBER) else "team"
+        return kind_of(self.held.object)
 
     @property
     def name(self) -> str:
         """Return the e-mail or the team's title."""
-        return self.held.object[2:]
+        return plain_name(self.held.object)
 
     @property
     def state(self) -> str:

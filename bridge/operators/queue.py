@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from bridge.operators import objects
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
 from bridge.plan.held import Held
 from bridge.plan.people import GroupView
 from bridge.store.mirror import MirrorStore, split_ref
-from bridge.store.targets import GROUP, MEMBER, TEAM, Cause, Counts, TargetStore
+from bridge.store.targets import GROUP, Cause, Counts, TargetStore
 
 RUNNING, DUE, WAITING, PARKED, DEAD = STATES = ("running", "due", "waiting", "parked", "dead")
-_KINDS = {MEMBER: "member", TEAM: "team", GROUP: "group"}
-KINDS = tuple(_KINDS.values())
+KINDS = tuple(objects.KINDS.values())
 MOST_SCANNED = 5000  # of one work list, where only some of its objects are wanted
 
 
@@ -41,7 +41,7 @@ class Queued:
     @property
     def kind(self) -> str:
         """Return "member", "team" or "group"."""
-        return _KINDS[self.name[:2]]
+        return objects.kind_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,11 @@ async def test_one_event_and_what_became_of_it(world: World, bridge: Bridge, bri
         "invite", "done", "ana@acme.test", row["id"],
     )  # fmt: skip
     [standing] = target["objects"]
-    assert (standing["object"], standing["states"]) == ("m:ana@acme.test", [])
+    assert (standing["kind"], standing["object"], standing["states"]) == ("member", "ana@acme.test", [])
     text = (await bridge("event", row["id"])).output
     assert "user ana: ana@acme.test (active)" in text
     assert "docs: invite ana@acme.test as read (SSO): done" in text
-    assert "docs: m:ana@acme.test: nothing is left to do" in text
+    assert "docs: member ana@acme.test: nothing is left to do" in text
 
 
 async def test_what_is_held_because_of_it(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
@@ -46,7 +46,7 @@ async def test_what_is_held_because_of_it(world: World, bridge: Bridge, bridge_j
     await world.settle()
     left, came = await bridge_json("events")
     text = (await bridge("event", left["id"])).output
-    assert "docs: m:ana@acme.test: parked (0 removals within 24 h are the limit" in text
+    assert "docs: member ana@acme.test: parked (0 removals within 24 h are the limit" in text
     assert "last told of" not in text
     assert f"last told of by {left['id']}" in (await bridge("event", came["id"])).output
 
