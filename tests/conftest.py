@@ -1,5 +1,6 @@
 """What all tests share: a real Valkey, and a name space of its own for each test."""
 
+import logging
 import sys
 import tempfile
 import uuid
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from bridge.embedded import EmbeddedValkey
@@ -19,6 +21,23 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 settings.register_profile("bridge", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("bridge")
+
+
+CONFIGURED = (
+    "", "uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "arq", "httpx", "httpcore", "asyncio"
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def logs_restored() -> Iterator[None]:
+    """Leave logging as it was, whatever the test configured."""
+    loggers = [logging.getLogger(name) for name in CONFIGURED]
+    kept = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
+    yield
+    structlog.reset_defaults()
+    for one, handlers, level, propagate in kept:
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)
 
 
 @pytest.fixture(scope="session")

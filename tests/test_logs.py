@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,29 +21,6 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         """It does."""
         return True
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Leave logging as it was."""
-    names = [
-        None,
-        "uvicorn",
-        "uvicorn.error",
-        "uvicorn.access",
-        "uvicorn.asgi",
-        "arq",
-        "httpx",
-        "httpcore",
-        "asyncio",
-    ]
-    loggers = [logging.getLogger(name) for name in names]
-    kept = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
-    yield
-    structlog.reset_defaults()
-    for one, handlers, level, propagate in kept:
-        one.handlers[:], one.propagate = handlers, propagate
-        one.setLevel(level)
 
 
 def configured(stream: io.StringIO | None = None, **settings: Any) -> io.StringIO:
