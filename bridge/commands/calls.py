@@ -18,6 +18,7 @@ from bridge.commands.filtering import (
     After,
     Limit,
     Since,
+    Sources,
     Targets,
     Text,
     Until,
@@ -39,6 +40,7 @@ _COLUMNS = ("id", "at", "outcome", "what and why")
 
 def calls(
     *,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Annotated[list[str] | None, kind_option(KINDS)] = None,
     states: Annotated[list[str] | None, state_option(STATES)] = None,
@@ -53,8 +55,8 @@ def calls(
     """Show what was done at the targets and decided about it, the newest first."""
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, states=states, text=text, since=since, until=until,
-        limit=limit, after=after, known_kinds=KINDS, known_states=STATES,
+        settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
+        until=until, limit=limit, after=after, known_kinds=KINDS, known_states=STATES,
     )  # fmt: skip
     page = run_async(_read(settings, wanted))
     if json:

@@ -27,6 +27,7 @@ from bridge.commands.common import (
 )
 from bridge.commands.filtering import (
     Since,
+    Sources,
     Targets,
     Text,
     Until,
@@ -65,6 +66,7 @@ Act = Callable[[Mapping[str, Desk], Sequence[Case]], Awaitable[Outcome]]
 
 def parked(
     *,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Kinds = None,
     states: States = None,
@@ -78,8 +80,8 @@ def parked(
     """Show the changes that are held until a person approves or rejects them."""
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, states=states, text=text, since=since, until=until,
-        limit=limit or sys.maxsize, known_kinds=KINDS, known_states=STATES,
+        settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
+        until=until, limit=limit or sys.maxsize, known_kinds=KINDS, known_states=STATES,
     )  # fmt: skip
     cases = run_async(_read(settings, lambda desks: decisions.parked(desks, wanted, _now())))
     _show(cases, json, "Held for approval", "Nothing is held for approval.")
@@ -87,6 +89,7 @@ def parked(
 
 def dead(
     *,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Kinds = None,
     text: Text = "",
@@ -99,7 +102,7 @@ def dead(
     """Show what was given up, with the reason; news about it makes it due again."""
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, text=text, since=since, until=until,
+        settings, sources=sources, targets=targets, kinds=kinds, text=text, since=since, until=until,
         limit=limit or sys.maxsize, known_kinds=KINDS,
     )  # fmt: skip
     cases = run_async(_read(settings, lambda desks: decisions.dead(desks, wanted)))
@@ -134,6 +137,7 @@ def _row(case: Case) -> dict[str, Any]:
         "id": held.id, "target": case.target, "kind": case.kind, "object": case.name, "change": held.change,
         "reason": held.reason, "since": moment(held.since), "attempts": held.attempts, "state": case.state,
         "emails": list(held.emails), "approved_by": case.approved.by if case.approved else None,
+        "event": case.event, "source": case.source,
     }  # fmt: skip
 
 
@@ -175,6 +179,7 @@ def approve(
     ids: Ids = None,
     *,
     everything: Everything = False,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Kinds = None,
     text: Text = "",
@@ -189,8 +194,9 @@ def approve(
     """Let held changes happen: those with these ids, or those that the filters choose."""
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, text=text, since=since, limit=sys.maxsize, known_kinds=KINDS
-    )
+        settings, sources=sources, targets=targets, kinds=kinds, text=text, since=since,
+        limit=sys.maxsize, known_kinds=KINDS,
+    )  # fmt: skip
     choice = _choose(_APPROVE, ids, everything, wanted, dry_run, yes)
     _decide(settings, choice, _APPROVE, Decision(True, by or me(), _now(), why), json)
 
@@ -199,6 +205,7 @@ def reject(
     ids: Ids = None,
     *,
     everything: Everything = False,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Kinds = None,
     text: Text = "",
@@ -218,8 +225,9 @@ def reject(
         fail(f'--until {until}: is not a length of time: write a number and s, m, h or d, such as "30d"', 2)
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, text=text, since=since, limit=sys.maxsize, known_kinds=KINDS
-    )
+        settings, sources=sources, targets=targets, kinds=kinds, text=text, since=since,
+        limit=sys.maxsize, known_kinds=KINDS,
+    )  # fmt: skip
     choice = _choose(_REJECT, ids, everything, wanted, dry_run, yes)
     _decide(settings, choice, _REJECT, Decision(False, by or me(), _now(), why, ends), json)
 
@@ -228,6 +236,7 @@ def retry(
     ids: DeadIds = None,
     *,
     everything: AllDead = False,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Kinds = None,
     text: Text = "",
@@ -242,8 +251,9 @@ def retry(
     """Try again what was given up; what was tried before stays in the history."""
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, text=text, since=since, limit=sys.maxsize, known_kinds=KINDS
-    )
+        settings, sources=sources, targets=targets, kinds=kinds, text=text, since=since,
+        limit=sys.maxsize, known_kinds=KINDS,
+    )  # fmt: skip
     choice = _choose(_RETRY, ids, everything, wanted, dry_run, yes)
 
     async def read(desks: Mapping[str, Desk]) -> list[Case]:

@@ -19,6 +19,7 @@ from bridge.commands.common import (
 from bridge.commands.filtering import (
     Limit,
     Since,
+    Sources,
     Targets,
     Text,
     Until,
@@ -35,6 +36,7 @@ _COLUMNS = ("id", "state", "since", "next try", "what and why")
 
 def queue(
     *,
+    sources: Sources = None,
     targets: Targets = None,
     kinds: Annotated[list[str] | None, kind_option(KINDS)] = None,
     states: Annotated[list[str] | None, state_option(STATES)] = None,
@@ -48,8 +50,8 @@ def queue(
     """Show what is under way, due, backing off, held for approval and given up, at most N of each state."""
     settings = load(config)
     wanted = make_filter(
-        settings, targets=targets, kinds=kinds, states=states, text=text, since=since, until=until,
-        limit=limit, known_kinds=KINDS, known_states=STATES,
+        settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
+        until=until, limit=limit, known_kinds=KINDS, known_states=STATES,
     )  # fmt: skip
     found = run_async(_read(settings, wanted))
     if json:
@@ -69,6 +71,7 @@ def _row(each: Queued) -> dict[str, Any]:
         "id": each.id, "target": each.target, "kind": each.kind, "object": each.object, "state": each.state,
         "since": moment(each.since), "next_at": moment(each.next_at), "attempts": each.attempts,
         "reason": each.reason, "change": each.change, "event": each.event,
+        "source": each.source,
     }  # fmt: skip
 
 

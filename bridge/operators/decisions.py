@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
 from bridge.operators.objects import kind_of, plain_name
+from bridge.operators.origins import sources_of
 from bridge.plan.changes import VERBS
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import leaving_id
 from bridge.store.audit import Audit, Deed
 from bridge.store.commit import Transaction
 from bridge.store.mirror import MirrorStore
-from bridge.store.targets import MEMBER, TEAM
+from bridge.store.targets import MEMBER, TEAM, Cause
 
 KINDS = ("member", "team", *VERBS)  # what it is about, or what is to be done
 HELD, APPROVED = "held", "approved"
@@ -28,12 +29,15 @@ _LOOKED_BACK = 1000  # deeds, for who was faster
 class Case:
     """A change of one target that waits for a person, or was given up.
 
-    `approved`: what somebody decided that the worker has not carried out yet.
+    `approved`: what somebody decided that the worker has not carried out yet; `event`: the id of the one
+    that last spoke of whom it is about, `source`: who told that; "" for none, or when it is not kept.
     """
 
     target: str
     held: Held
     approved: Decision | None = None
+    event: str = ""
+    source: str = ""
 
     @property
     def kind(self) -> str:
@@ -88,7 +92,7 @@ async def parked(desks: Mapping[str, Desk], wanted: Filter, now: int) -> list[Ca
         if not wanted.targets or name in wanted.targets:
             held = list((await desk.target.parked()).values())
             approved = await _approved(desk, held, now)
-            cases += [Case(name, each, approved.get(each.id)) for each in held]
+            cases += await _with_events(desk, [Case(name, each, approved.get(each.id)) for each in held])
     return _select(cases, wanted)
 
 
@@ -97,8 +101,19 @@ async def dead(desks: Mapping[str, Desk], wanted: Filter) -> list[Case]:
     cases: list[Case] = []
     for name, desk in desks.items():
         if not wanted.targets or name in wanted.targets:
-            cases += [Case(name, each) for each in (await desk.target.dead()).values()]
+            given_up = (await desk.target.dead()).values()
+            cases += await _with_events(desk, [Case(name, each) for each in given_up])
     return _select(cases, wanted)
+
+
+async def _with_events(desk: Desk, cases: Sequence[Case]) -> list[Case]:
+    causes = await desk.target.causes({case.held.object for case in cases})
+    events = [causes.get(case.held.object, Cause()).event for case in cases]
+    sources = await sources_of(desk.target.store, events)
+    return [
+        replace(case, event=event, source=sources.get(event, ""))
+        for case, event in zip(cases, events, strict=True)
+    ]
 
 
 def _select(cases: Iterable[Case], wanted: Filter) -> list[Case]:
@@ -111,7 +126,9 @@ def _admits(wanted: Filter, case: Case) -> bool:
     texts = (case.name, held.id, held.change, held.reason, *held.emails)
     what = (case.kind, held.kind)
     return any(
-        wanted.admits(target=case.target, kind=kind, state=case.state, at=held.since, texts=texts)
+        wanted.admits(
+            source=case.source, target=case.target, kind=kind, state=case.state, at=held.since, texts=texts
+        )
         for kind in what
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from bridge.operators import objects
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
+from bridge.operators.origins import sources_of
 from bridge.plan.held import Held
 from bridge.plan.people import GroupView
 from bridge.store.mirror import MirrorStore, split_ref
@@ -23,7 +24,7 @@ class Queued:
     `id`: of what is held or given up the one that `approve` and `retry` take; `name`: as the work list has
     it; `object`: the e-mail, the team's title or the group's name. `next_at`: when what backs off is tried
     again, `attempts`: how often it was; `change`: what is under way, held or given up, in words; `event`:
-    the id of the one that last spoke of it, "" for none.
+    the id of the one that last spoke of it, `source`: who told that; "" for none, or when it is not kept.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Queued:
     reason: str = ""
     change: str = ""
     event: str = ""
+    source: str = ""
 
     @property
     def kind(self) -> str:
@@ -87,13 +89,16 @@ class _Reading:
             rows = [self._held(state, held) for held in found.values()]
         else:
             rows = await self._listed(state)
+        if self.wanted.sources:
+            rows = await self._with_events(rows)
         kept = [row for row in await self._with_group_names(rows) if self._admits(row)]
         kept.sort(key=lambda row: (row.next_at, row.since, row.name))
-        return await self._with_events(kept[: self.wanted.limit])
+        shown = kept[: self.wanted.limit]
+        return shown if self.wanted.sources else await self._with_events(shown)
 
     def _admits(self, row: Queued) -> bool:
-        texts = (row.object, row.id, row.change, row.reason)
-        return self.wanted.admits(kind=row.kind, at=row.since, texts=texts)
+        texts, source = (row.object, row.id, row.change, row.reason), row.source
+        return self.wanted.admits(source=source, kind=row.kind, at=row.since, texts=texts)
 
     def _row(self, state: str, name: str, since: int) -> Queued:
         return Queued(name, self.target_name, name, name[2:], state, since)
@@ -111,7 +116,7 @@ class _Reading:
     async def _listed(self, state: str) -> list[Queued]:
         """Return what is on the work list, due or later, without what is under way."""
         running = await self.target.intents()
-        some = self.wanted.text or self.wanted.kinds or self.wanted.since or self.wanted.until
+        some = self.wanted != Filter(limit=self.wanted.limit)
         most = MOST_SCANNED if some else self.wanted.limit + len(running)
         limits = ("-inf", self.now) if state == DUE else (f"({self.now}", "+inf")
         found = await self.target.store.call(
@@ -137,7 +142,12 @@ class _Reading:
 
     async def _with_events(self, rows: list[Queued]) -> list[Queued]:
         causes = await self.target.causes([row.name for row in rows])
-        return [replace(row, event=causes.get(row.name, Cause()).event) for row in rows]
+        events = [causes.get(row.name, Cause()).event for row in rows]
+        sources = await sources_of(self.target.store, events)
+        return [
+            replace(row, event=event, source=sources.get(event, ""))
+            for row, event in zip(rows, events, strict=True)
+        ]
 
 
 def _named(row: Queued, groups: Mapping[str, tuple[GroupView, bool]]) -> Queued:

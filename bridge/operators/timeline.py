@@ -7,9 +7,9 @@ from bridge.directory.events import EventName
 from bridge.operators.desks import Desk
 from bridge.operators.events import STATES, EventLog, LoggedEvent
 from bridge.operators.filters import Filter
-from bridge.operators.pages import Raw, row_id, split_id
+from bridge.operators.origins import raw_events
+from bridge.operators.pages import row_id, split_id
 from bridge.store.history import Row, read_row
-from bridge.store.journal import Journal
 from bridge.store.mirror import split_ref
 from bridge.store.targets import MEMBER
 from bridge.store.told import Told
@@ -124,11 +124,7 @@ async def _told(log: EventLog, told: Mapping[str, Collection[str]]) -> list[str]
 
 async def read_events(log: EventLog, idents: Iterable[str]) -> dict[str, LoggedEvent]:
     """Return those of these events that are still kept, by id."""
-    journal, rows = Journal(log.store), [split_id(ident) for ident in idents]
-    answers = await log.store.calls([("XRANGE", journal.key(name), row, row) for name, row in rows])
-    raw: list[Raw] = [
-        (name, row, fields) for (name, row), found in zip(rows, answers, strict=True) for _, fields in found
-    ]
+    raw = await raw_events(log.store, idents)
     return {event.id: event for event in await log.read(Filter(), raw) if event}
 
 

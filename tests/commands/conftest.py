@@ -36,6 +36,18 @@ def bridge(world: World, tmp_path: Path) -> Bridge:
 
 
 @pytest.fixture
+def okta(bridge: Bridge, tmp_path: Path) -> None:
+    """The configuration of `bridge` has a source."""
+    add_source(tmp_path, "okta")
+
+
+def add_source(folder: Path, name: str) -> None:
+    """Put a source into the configuration of `bridge`."""
+    with (folder / "bridge.toml").open("a") as file:
+        file.write(f'[[sources]]\nname = "{name}"\nkind = "okta-workflows"\nsecrets = ["file:token"]\n')
+
+
+@pytest.fixture
 def bridge_json(bridge: Bridge) -> BridgeJson:
     """Run a command that is to succeed, and return what it prints."""
 

@@ -1,20 +1,12 @@
 """`bridge event ID`."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.commands.conftest import Bridge, BridgeJson
 from tests.operators.logbook import refuse
 from tests.workers.world import World
 
-
-@pytest.fixture(autouse=True)
-def okta(bridge: Bridge, tmp_path: Path) -> None:
-    """The configuration has a source."""
-    source = '[[sources]]\nname = "okta"\nkind = "okta-workflows"\nsecrets = ["file:token"]\n'
-    with (tmp_path / "bridge.toml").open("a") as file:
-        file.write(source)
+pytestmark = pytest.mark.usefixtures("okta")
 
 
 async def test_one_event_and_what_became_of_it(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:

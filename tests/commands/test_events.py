@@ -20,16 +20,9 @@ from tests.commands.conftest import Bridge, BridgeJson
 from tests.operators.logbook import refuse
 from tests.workers.world import World
 
+pytestmark = pytest.mark.usefixtures("okta")
 BRIDGE = Path(sys.executable).parent / "bridge"
 DEADLINE = 30.0
-
-
-@pytest.fixture(autouse=True)
-def okta(bridge: Bridge, tmp_path: Path) -> None:
-    """The configuration has a source."""
-    source = '[[sources]]\nname = "okta"\nkind = "okta-workflows"\nsecrets = ["file:token"]\n'
-    with (tmp_path / "bridge.toml").open("a") as file:
-        file.write(source)
 
 
 # the list

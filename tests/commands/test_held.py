@@ -1,12 +1,15 @@
 """`bridge parked`, `approve`, `reject`, `dead`, `retry`."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 
 from bridge.commands import held
-from tests.commands.conftest import Bridge, BridgeJson
+from tests.commands.conftest import Bridge, BridgeJson, add_source
 from tests.workers.world import DAY, World
 
+pytestmark = pytest.mark.usefixtures("okta")
 STRICT = {"max_removals": 0, "max_removal_percent": 0}
 
 
@@ -39,10 +42,11 @@ async def test_parked_shows_what_waits_and_why(world: World, bridge: Bridge, bri
     assert row.pop("reason").startswith("0 removals within 24 h are the limit (0:")
     assert row.pop("since").endswith("Z")
     assert row.pop("id") in (await bridge("parked")).output
+    assert row.pop("event").startswith("okta/")
     assert row == {
         "target": "docs", "kind": "member", "object": "ana@acme.test",
         "change": "remove member ana@acme.test", "attempts": 0, "state": "held", "emails": [],
-        "approved_by": None,
+        "approved_by": None, "source": "okta",
     }  # fmt: skip
 
 
@@ -87,11 +91,15 @@ async def test_ids_that_are_not_there_are_named(world: World, bridge: Bridge) ->
     assert (await bridge("reject", "--all", "--until", "soon")).exit_code == 2
 
 
-async def test_listings_are_filtered(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
+async def test_listings_are_filtered(
+    world: World, bridge: Bridge, bridge_json: BridgeJson, tmp_path: Path
+) -> None:
     """In the same words as everywhere; a name that does not exist is refused with those there are."""
+    add_source(tmp_path, "polis")
     await hold_removals(world, "ana", "bo")
     for words, count in (
-        (("--target", "docs", "--kind", "member", "--text", "ANA"), 1),
+        (("--source", "okta", "--target", "docs", "--kind", "member", "--text", "ANA"), 1),
+        (("--source", "polis"), 0),
         (("--kind", "remove"), 2),
         (("--kind", "team"), 0),
         (("--state", "approved"), 0),
@@ -100,7 +108,13 @@ async def test_listings_are_filtered(world: World, bridge: Bridge, bridge_json: 
     ):
         assert len(await bridge_json("parked", *words)) == count, words
     assert await bridge_json("dead", "--text", "ana") == []
-    for words in (("--target", "wiki"), ("--kind", "people"), ("--since", "soon"), ("--state", "dead")):
+    for words in (
+        ("--target", "wiki"),
+        ("--source", "hr"),
+        ("--kind", "people"),
+        ("--since", "soon"),
+        ("--state", "dead"),
+    ):
         assert (await bridge("parked", *words)).exit_code == 2, words
     assert "write docs" in (await bridge("dead", "--target", "wiki")).stderr
 
@@ -108,7 +122,7 @@ async def test_listings_are_filtered(world: World, bridge: Bridge, bridge_json: 
 async def test_filters_choose_what_is_decided(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
     """It is shown with its number, and done only when somebody says yes to it."""
     await hold_removals(world, "ana.berlin", "ann.berlin", "bo")
-    choice = ("--target", "docs", "--kind", "member", "--text", "Berlin")
+    choice = ("--source", "okta", "--target", "docs", "--kind", "member", "--text", "Berlin")
     asked = await bridge("approve", *choice)
     assert (asked.exit_code, asked.stderr) == (2, "nothing was done: to approve these 2, add --yes\n")
     assert "ann.berlin@acme.test" in asked.stdout and "bo@acme.test" not in asked.stdout

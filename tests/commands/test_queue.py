@@ -22,7 +22,7 @@ async def test_rows_as_json(world: World, bridge: Bridge, bridge_json: BridgeJso
         "id": "m:ana@acme.test", "target": "docs", "kind": "member", "object": "ana@acme.test",
         "state": "dead", "next_at": None, "attempts": 1,
         "reason": "emails: one of the addresses cannot be invited",
-        "change": "invite ana@acme.test as read (SSO)",
+        "change": "invite ana@acme.test as read (SSO)", "source": "okta",
     }  # fmt: skip
     await bridge("retry", "--all")
     assert [row["state"] for row in await bridge_json("queue")] == ["due"]

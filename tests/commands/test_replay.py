@@ -15,13 +15,7 @@ from bridge.store.journal import Submission
 from tests.commands.conftest import Bridge, BridgeJson
 from tests.workers.world import World
 
-
-@pytest.fixture(autouse=True)
-def okta(bridge: Bridge, tmp_path: Path) -> None:
-    """The configuration has a source."""
-    source = '[[sources]]\nname = "okta"\nkind = "okta-workflows"\nsecrets = ["file:token"]\n'
-    with (tmp_path / "bridge.toml").open("a") as file:
-        file.write(source)
+pytestmark = pytest.mark.usefixtures("okta")
 
 
 async def drift(world: World) -> None:

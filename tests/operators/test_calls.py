@@ -4,7 +4,9 @@ from typing import Any
 
 from bridge.operators.calls import KINDS, STATES, PastCall, read_calls
 from bridge.operators.filters import Filter
+from bridge.operators.pauses import write_pause
 from bridge.operators.timeline import CALLED, DECIDED
+from bridge.store.targets import Pause
 from tests.workers.world import World
 
 
@@ -55,3 +57,19 @@ def test_the_words_of_the_filters_are_those_of_the_rows() -> None:
     """Whatever a person's timeline may show can be asked for."""
     assert {*CALLED, *DECIDED} <= set(STATES)
     assert {"invite", "remove", "team-members"} <= set(KINDS)
+
+
+async def test_by_source_is_by_who_told_the_event_behind(world: World) -> None:
+    """What no event is behind is of no source."""
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.configure()
+    await world.hire("ana")
+    await world.tell("user.created", ("b1", "bo@acme.test", True), directory="polis")
+    await world.settle()
+    await write_pause(world.desk, Pause("boss", world.now, ""))
+    found = {
+        source: [each.row["object"] for each in await calls(world, sources=frozenset({source}))]
+        for source in ("okta", "polis")
+    }
+    assert found == {"okta": ["m:ana@acme.test"], "polis": ["m:bo@acme.test"]}
+    assert len(await calls(world)) == 3

@@ -290,3 +290,23 @@ async def test_ids_that_somebody_has_decided_about_are_told_from_unknown_ones(wo
     assert (names(list(found.done)), found.unknown) == (["bo"], ["beef"])
     [late] = found.late
     assert (late.id, late.what, late.by) == (ana.held.id, "approved", "boss")
+
+
+async def test_what_is_held_and_given_up_is_found_by_who_told_it(world: World) -> None:
+    """With the event that did."""
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.configure(guard=STRICT)
+    world.sandbox.inject(bad_addresses=["di@acme.test", "eva@acme.test"])
+    await world.hire("ana", "di")
+    for name in ("bo", "eva"):
+        await world.tell("user.created", (name, f"{name}@acme.test", True), directory="polis")
+    await world.settle()
+    await world.fire("ana")
+    await world.tell("user.deleted", ("bo", None, None), directory="polis")
+    await world.settle()
+    for source, held, buried in (("okta", "ana", "di"), ("polis", "bo", "eva")):
+        told = Filter(limit=sys.maxsize, sources=frozenset({source}))
+        [case], [given_up] = await parked(world, told), await dead(world, told)
+        assert (case.name, given_up.name) == (f"{held}@acme.test", f"{buried}@acme.test")
+        assert (case.source, case.event.partition("/")[0]) == (source, source)
+    assert len(await parked(world)) == len(await dead(world)) == 2

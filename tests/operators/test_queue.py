@@ -116,3 +116,23 @@ async def test_filters(world: World) -> None:
     assert await states(world, since=first + 1) == [("due", "member", "di@acme.test")]
     assert len(await rows(world, until=first + 1)) == 4
     assert await rows(world, targets=frozenset({"wiki"})) == []
+
+
+async def test_by_source_is_by_whose_news_it_is(world: World) -> None:
+    """The last that spoke of somebody; who told what is not kept any more is nobody."""
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.configure()
+    await world.hire("ana", "cy")
+    await world.tell("user.created", ("b1", "bo@acme.test", True), directory="polis")
+    await world.fold()
+    assert {row.object: row.source for row in await rows(world)} == {
+        "ana@acme.test": "okta", "bo@acme.test": "polis", "cy@acme.test": "okta",
+    }  # fmt: skip
+    assert await states(world, sources=frozenset({"polis"}), limit=1) == [("due", "member", "bo@acme.test")]
+    await world.tell("user.created", ("c1", "cy@acme.test", True), directory="polis")
+    await world.fold()
+    told = await rows(world, sources=frozenset({"polis"}))
+    assert {row.object for row in told} == {"bo@acme.test", "cy@acme.test"}
+    await world.store.call("XTRIM", world.journal.key("okta"), "MAXLEN", 0)
+    assert await states(world, sources=frozenset({"okta"})) == []
+    assert "ana@acme.test" in {row.object for row in await rows(world) if not row.source}
