@@ -1,7 +1,6 @@
 """`bridge alerts`: what has been said to whom, and whether messages arrive."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,15 +18,16 @@ from bridge.commands.common import (
     fail,
     load,
     moment,
+    opened_store,
     out,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import complete_alerts
 from bridge.settings import AlertSettings, Settings
 from bridge.store.alerts import AlertStore
-from bridge.store.redis import open_store
 
 alerts = typer.Typer(
     help="What was said to the receivers of alerts.", invoke_without_command=True, rich_markup_mode=None
@@ -55,11 +55,8 @@ def show(context: typer.Context, config: Config = DEFAULT_CONFIG, json: Json = F
 
 
 async def _read(settings: Settings) -> list[dict[str, Any]]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return [_row(each, await AlertStore(store, each.name).read()) for each in settings.alerts]
-    finally:
-        await store.close()
 
 
 def _row(alert: AlertSettings, ledger: Ledger) -> dict[str, Any]:
@@ -133,7 +130,7 @@ async def _try_all(wanted: Sequence[AlertSettings]) -> list[Finding]:
 
 async def _try(alert: AlertSettings) -> Finding:
     text = "This is a test: what needs a person will be told here (bridge alerts test)"
-    message = Message(new_id(), "", TEST, Subject(""), TEST, int(time.time() * 1000), text)
+    message = Message(new_id(), "", TEST, Subject(""), TEST, unix_ms(), text)
     name = f"alert.{alert.name}"
     try:
         async with open_client() as client:

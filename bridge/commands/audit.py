@@ -9,6 +9,7 @@ from bridge.commands.common import (
     brief_moment,
     load,
     moment,
+    opened_store,
     out,
     print_json,
     print_table,
@@ -30,7 +31,6 @@ from bridge.operators.desks import open_desks
 from bridge.operators.filters import Filter
 from bridge.operators.pages import Page
 from bridge.settings import Settings
-from bridge.store.redis import open_store
 
 Kinds = Annotated[list[str] | None, kind_option(KINDS)]
 _TIMES = ("_at", "_since", "until")  # how the names of times end
@@ -65,11 +65,8 @@ def audit(
 
 
 async def _read(settings: Settings, wanted: Filter) -> Page[Entry]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await read_audit(store, open_desks(settings, store), wanted)
-    finally:
-        await store.close()
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from bridge.commands.common import (
     brief_moment,
     load,
     moment,
+    opened_store,
     out,
     print_json,
     print_table,
@@ -33,7 +34,6 @@ from bridge.operators.filters import Filter
 from bridge.operators.objects import plain_name
 from bridge.operators.pages import Page
 from bridge.settings import Settings
-from bridge.store.redis import open_store
 
 _COLUMNS = ("id", "at", "outcome", "what and why")
 
@@ -69,11 +69,8 @@ def calls(
 
 
 async def _read(settings: Settings, wanted: Filter) -> Page[PastCall]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await read_calls(store, open_desks(settings, store), wanted)
-    finally:
-        await store.close()
 
 
 def describe_call(call: PastCall) -> dict[str, Any]:

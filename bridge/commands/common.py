@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from bridge.operators.desks import Desk, open_desks
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
-from bridge.store.redis import STORE_ERRORS, open_store
+from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import is_supervised
 
@@ -62,23 +63,32 @@ def run_async(job: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def open_targets(settings: Settings) -> AsyncIterator[dict[str, TargetStore]]:
-    """Open what is known of each target, by its name."""
+async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store while the block runs."""
     store = open_store(settings.redis)
     try:
-        yield {target.name: TargetStore(store, target_id(target)) for target in settings.targets}
+        yield store
     finally:
         await store.close()
 
 
 @asynccontextmanager
+async def open_targets(settings: Settings) -> AsyncIterator[dict[str, TargetStore]]:
+    """Open what is known of each target, by its name."""
+    async with opened_store(settings) as store:
+        yield {target.name: TargetStore(store, target_id(target)) for target in settings.targets}
+
+
+@asynccontextmanager
 async def opened_desks(settings: Settings) -> AsyncIterator[dict[str, Desk]]:
     """Open the desks of all targets, by name."""
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         yield open_desks(settings, store)
-    finally:
-        await store.close()
+
+
+def unix_ms() -> int:
+    """Return the time, unix ms."""
+    return time.time_ns() // 1_000_000
 
 
 def me() -> str:

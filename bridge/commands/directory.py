@@ -1,6 +1,5 @@
 """`bridge directory list`, `forget`: what is kept of directories that nobody speaks for any more."""
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +16,12 @@ from bridge.commands.common import (
     load,
     me,
     moment,
+    opened_store,
     out,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.operators.forget import (
     DirectoryView,
@@ -35,7 +36,6 @@ from bridge.settings import Settings
 from bridge.store.audit import Deed
 from bridge.store.departures import Departure
 from bridge.store.journal import Journal
-from bridge.store.redis import open_store
 from bridge.targets.base import TargetError
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `bridge directory list` shows it.")]
@@ -61,11 +61,8 @@ def list_(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
 
 
 async def _list(settings: Settings) -> list[DirectoryView]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await list_directories(settings, store)
-    finally:
-        await store.close()
 
 
 def _row(view: DirectoryView) -> dict[str, Any]:
@@ -137,25 +134,19 @@ def _asked(view: DirectoryView) -> bool:
 
 async def _preview(settings: Settings, name: str) -> tuple[DirectoryView, int, dict[str, Losses]]:
     """Return the directory, how many events are not processed yet, and what would be lost at each target."""
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         view = await find_forgettable(settings, store, name)
         accepted, folded = await Journal(store).counters()
-        losses = await preview(settings, store, view, time.time_ns() // 1_000_000)
+        losses = await preview(settings, store, view, unix_ms())
         return view, accepted - folded, losses
-    finally:
-        await store.close()
 
 
 async def _forget(
     settings: Settings, view: DirectoryView, losses: dict[str, Losses], by: str, why: str
 ) -> Departure:
-    store = open_store(settings.redis)
-    try:
-        deed = Deed(time.time_ns() // 1_000_000, by, "forgot", why=why)
+    async with opened_store(settings) as store:
+        deed = Deed(unix_ms(), by, "forgot", why=why)
         return await forget_directory(settings, store, view, losses, deed)
-    finally:
-        await store.close()
 
 
 def _told(view: DirectoryView, losses: dict[str, Losses]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`bridge erase EMAIL`: a person's data, out of everything that is kept."""
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -14,10 +13,12 @@ from bridge.commands.common import (
     fail,
     load,
     me,
+    opened_store,
     out,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.operators.erasable import NotErasedError
 from bridge.operators.erase import Survey, prepare
@@ -25,7 +26,6 @@ from bridge.operators.erase import erase as carry_out
 from bridge.settings import Settings
 from bridge.store.audit import Deed
 from bridge.store.commit import LeaseLostError
-from bridge.store.redis import open_store
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Any address that they have, or had.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -74,21 +74,15 @@ def _end(found: Survey, json: bool, dry_run: bool) -> None:
 
 
 async def _survey(settings: Settings, email: str) -> Survey:
-    store = open_store(settings.redis)
-    try:
-        _, found = await prepare(settings, store, email, time.time_ns() // 1_000_000)
+    async with opened_store(settings) as store:
+        _, found = await prepare(settings, store, email, unix_ms())
         return found
-    finally:
-        await store.close()
 
 
 async def _erase(settings: Settings, email: str, by: str, why: str) -> Survey:
-    store = open_store(settings.redis)
-    try:
-        deed = Deed(time.time_ns() // 1_000_000, by, "erased", why=why)
+    async with opened_store(settings) as store:
+        deed = Deed(unix_ms(), by, "erased", why=why)
         return await carry_out(settings, store, email, deed)
-    finally:
-        await store.close()
 
 
 def _told(found: Survey, erased: bool) -> dict[str, Any]:

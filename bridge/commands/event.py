@@ -1,6 +1,5 @@
 """`bridge event ID`: one event, and what became of it."""
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -14,10 +13,12 @@ from bridge.commands.common import (
     fail,
     load,
     moment,
+    opened_store,
     out,
     plain,
     print_json,
     run_async,
+    unix_ms,
 )
 from bridge.commands.events import describe, user_words
 from bridge.commands.filtering import check_ids
@@ -28,7 +29,6 @@ from bridge.operators.events import EventLog, LoggedEvent
 from bridge.operators.objects import kind_of, plain_name
 from bridge.operators.standing import Standing
 from bridge.settings import Settings
-from bridge.store.redis import open_store
 from bridge.store.targets import Cause
 
 Ident = Annotated[str, typer.Argument(metavar="ID", help="As `bridge events` shows it.")]
@@ -42,7 +42,7 @@ def event(ident: Ident, config: Config = DEFAULT_CONFIG, json: Json = False) -> 
     if found is None:
         kept = f"{settings.retention.journal / 86400:g} days"
         fail(f"no event {ident} is known; events are kept for {kept} (retention.journal)")
-    rows = [_effect_row(each, int(time.time() * 1000)) for each in effects]
+    rows = [_effect_row(each, unix_ms()) for each in effects]
     if json:
         print_json(describe(found) | {"targets": rows})
         return
@@ -52,13 +52,11 @@ def event(ident: Ident, config: Config = DEFAULT_CONFIG, json: Json = False) -> 
 
 
 async def _find(settings: Settings, ident: str) -> tuple[LoggedEvent | None, list[Effect]]:
-    store, now = open_store(settings.redis), int(time.time() * 1000)
-    try:
+    now = unix_ms()
+    async with opened_store(settings) as store:
         found = await EventLog(settings, store).find(ident)
         desks = open_desks(settings, store)
         return found, await read_effects(settings, desks, found, now) if found else []
-    finally:
-        await store.close()
 
 
 def _effect_row(effect: Effect, now: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from bridge.commands.common import (
     fail,
     load,
     moment,
+    opened_store,
     out,
     plain,
     print_json,
@@ -42,7 +43,7 @@ from bridge.operators.filters import Filter
 from bridge.operators.follow import Follower
 from bridge.operators.pages import Page
 from bridge.settings import Settings
-from bridge.store.redis import STORE_ERRORS, open_store
+from bridge.store.redis import STORE_ERRORS
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on with what arrives, until Ctrl-C.")]
 _COLUMNS = ("id", "stored at", "event", "state")
@@ -86,11 +87,8 @@ def events(
 
 
 async def _read(settings: Settings, wanted: Filter) -> Page[LoggedEvent]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await EventLog(settings, store).page(wanted)
-    finally:
-        await store.close()
 
 
 def describe(event: LoggedEvent) -> dict[str, Any]:
@@ -133,9 +131,8 @@ def _follow(settings: Settings, wanted: Filter, say: Callable[[LoggedEvent], Non
 
 
 async def _watch(settings: Settings, wanted: Filter, say: Callable[[LoggedEvent], None]) -> None:
-    store = open_store(settings.redis)
-    follower, away = Follower(EventLog(settings, store), wanted), False
-    try:
+    async with opened_store(settings) as store:
+        follower, away = Follower(EventLog(settings, store), wanted), False
         while True:
             try:
                 arrived = await follower.next(_PATIENCE)
@@ -147,8 +144,6 @@ async def _watch(settings: Settings, wanted: Filter, say: Callable[[LoggedEvent]
                 away = False
             for event in arrived:
                 say(event)
-    finally:
-        await store.close()
 
 
 def _tell_away(error: Exception, told: bool) -> None:

@@ -12,7 +12,6 @@ A command takes the options it can answer, and hands them to `make_filter`:
 """
 
 import re
-import time
 import tomllib
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bridge.commands.common import DEFAULT_CONFIG, err, fail, moment
+from bridge.commands.common import DEFAULT_CONFIG, err, fail, moment, unix_ms
 from bridge.operators.filters import Filter
 from bridge.operators.pages import Page, split_id
 from bridge.settings import Settings, parse_span
@@ -135,7 +134,7 @@ def make_filter(
     `known_kinds`, `known_states`: those the command knows. `check_after` raises ValueError, with the way
     out, for what is no id of the command's rows.
     """
-    now = int(time.time() * 1000)
+    now = unix_ms()
     try:
         wanted = Filter(
             sources=_known("--source", sources, [source.name for source in settings.sources]),

@@ -1,6 +1,5 @@
 """`bridge group`: who is in a group, which teams it becomes, who is missing or too many, what happened."""
 
-import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -13,9 +12,11 @@ from bridge.commands.common import (
     err,
     fail,
     load,
+    opened_store,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import Limit, Since, Sources, Targets, Text, Until, make_filter
 from bridge.commands.subjects import (
@@ -43,7 +44,6 @@ from bridge.operators.group import (
 )
 from bridge.operators.timeline import OUTCOMES
 from bridge.settings import Settings
-from bridge.store.redis import open_store
 
 Name = Annotated[
     str,
@@ -69,7 +69,7 @@ def group(
     json: Json = False,
 ) -> None:
     """Show a group's members, the teams it becomes, who is missing in them or too many, and what happened."""
-    settings, now = load(config), int(time.time() * 1000)
+    settings, now = load(config), unix_ms()
     wanted = make_filter(
         settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
         until=until, limit=limit, known_kinds=KINDS, known_states=OUTCOMES,
@@ -90,11 +90,8 @@ def group(
 
 
 async def _read(settings: Settings, name: str, wanted: Filter, now: int) -> GroupAnswer | None:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await read_group(settings, store, open_desks(settings, store), name, wanted, now)
-    finally:
-        await store.close()
 
 
 # as JSON

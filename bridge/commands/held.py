@@ -24,6 +24,7 @@ from bridge.commands.common import (
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import (
     Since,
@@ -83,7 +84,7 @@ def parked(
         settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
         until=until, limit=limit or sys.maxsize, known_kinds=KINDS, known_states=STATES,
     )  # fmt: skip
-    cases = run_async(_read(settings, lambda desks: decisions.parked(desks, wanted, _now())))
+    cases = run_async(_read(settings, lambda desks: decisions.parked(desks, wanted, unix_ms())))
     _show(cases, json, "Held for approval", "Nothing is held for approval.")
 
 
@@ -141,10 +142,6 @@ def _row(case: Case) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
 # acting
 
 
@@ -198,7 +195,7 @@ def approve(
         limit=sys.maxsize, known_kinds=KINDS,
     )  # fmt: skip
     choice = _choose(_APPROVE, ids, everything, wanted, dry_run, yes)
-    _decide(settings, choice, _APPROVE, Decision(True, by or me(), _now(), why), json)
+    _decide(settings, choice, _APPROVE, Decision(True, by or me(), unix_ms(), why), json)
 
 
 def reject(
@@ -229,7 +226,7 @@ def reject(
         limit=sys.maxsize, known_kinds=KINDS,
     )  # fmt: skip
     choice = _choose(_REJECT, ids, everything, wanted, dry_run, yes)
-    _decide(settings, choice, _REJECT, Decision(False, by or me(), _now(), why, ends), json)
+    _decide(settings, choice, _REJECT, Decision(False, by or me(), unix_ms(), why, ends), json)
 
 
 def retry(
@@ -260,7 +257,7 @@ def retry(
         return await decisions.dead(desks, choice.wanted)
 
     async def act(desks: Mapping[str, Desk], cases: Sequence[Case]) -> Outcome:
-        return await decisions.retry(desks, cases, by or me(), why, _now())
+        return await decisions.retry(desks, cases, by or me(), why, unix_ms())
 
     _carry_out(settings, choice, _RETRY, read, act, json)
 
@@ -271,7 +268,7 @@ def _decide(settings: Settings, choice: _Choice, words: _Words, decision: Decisi
         return [case for case in cases if choice.ids or not (decision.approved and case.approved)]
 
     async def act(desks: Mapping[str, Desk], cases: Sequence[Case]) -> Outcome:
-        return await decisions.decide(desks, cases, replace(decision, at=_now()))
+        return await decisions.decide(desks, cases, replace(decision, at=unix_ms()))
 
     _carry_out(settings, choice, words, read, act, json)
 

@@ -1,6 +1,5 @@
 """`bridge person`: what the directory wants of somebody against what GitBook has, why, and what happened."""
 
-import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -14,9 +13,11 @@ from bridge.commands.common import (
     fail,
     load,
     moment,
+    opened_store,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import Limit, Since, Sources, Targets, Text, Until, make_filter
 from bridge.commands.subjects import (
@@ -41,7 +42,6 @@ from bridge.plan.members import State
 from bridge.plan.people import UserView
 from bridge.settings import Settings
 from bridge.store.mirror import split_ref
-from bridge.store.redis import open_store
 
 _COLUMNS = ("", "wanted", "why", "known there")
 _STATES = {State.KNOWN: "yes", State.INVITED: "invited", State.ABSENT: "no", State.UNKNOWN: "not known"}
@@ -66,7 +66,7 @@ def person(
     json: Json = False,
 ) -> None:
     """Show what happened to somebody, what the directory wants of them, what GitBook has, and why."""
-    settings, now = load(config), int(time.time() * 1000)
+    settings, now = load(config), unix_ms()
     wanted = make_filter(
         settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
         until=until, limit=limit, known_kinds=KINDS, known_states=OUTCOMES,
@@ -86,11 +86,8 @@ def person(
 
 
 async def _read(settings: Settings, email: str, wanted: Filter, now: int) -> PersonAnswer | None:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await read_person(settings, store, open_desks(settings, store), email, wanted, now)
-    finally:
-        await store.close()
 
 
 # as JSON

@@ -1,6 +1,5 @@
 """`bridge plan`: what would be done now, and why."""
 
-import time
 from typing import Any
 
 from bridge.commands.common import (
@@ -9,16 +8,17 @@ from bridge.commands.common import (
     Json,
     err,
     load,
+    opened_store,
     out,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.plan.steps import Plan
 from bridge.planning import make_plan
 from bridge.settings import Settings
 from bridge.store.journal import Journal
-from bridge.store.redis import open_store
 from bridge.store.targets import TargetStore, target_id
 from bridge.targets.base import TargetError
 from bridge.targets.gitbook import GitBook
@@ -26,24 +26,19 @@ from bridge.targets.gitbook import GitBook
 
 async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
     """Return how many events are not processed yet, and for each target its plan or why there is none."""
-    store = open_store(settings.redis)
     plans: dict[str, Plan | str] = {}
-    try:
+    async with opened_store(settings) as store:
         accepted, folded = await Journal(store).counters()
         for target in settings.targets:
             client = GitBook(target.api_url, target.organization, target.token, target.timeout)
             try:
                 known = TargetStore(store, target_id(target))
-                plans[target.name] = await make_plan(
-                    settings, target, known, client, time.time_ns() // 1_000_000
-                )
+                plans[target.name] = await make_plan(settings, target, known, client, unix_ms())
             except TargetError as error:
                 plans[target.name] = error.message
             finally:
                 await client.close()
         return accepted - folded, plans
-    finally:
-        await store.close()
 
 
 def plan(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

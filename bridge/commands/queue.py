@@ -1,6 +1,5 @@
 """`bridge queue`: what the workers have before them."""
 
-import time
 from typing import Annotated, Any
 
 from bridge.commands.common import (
@@ -15,6 +14,7 @@ from bridge.commands.common import (
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import (
     Limit,
@@ -63,7 +63,7 @@ def queue(
 
 async def _read(settings: Settings, wanted: Filter) -> Queue:
     async with opened_desks(settings) as desks:
-        return await read_queue(desks, wanted, int(time.time() * 1000))
+        return await read_queue(desks, wanted, unix_ms())
 
 
 def _row(each: Queued) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`bridge replay`: looking again at everyone and every group that some events told of."""
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +13,11 @@ from bridge.commands.common import (
     fail,
     load,
     me,
+    opened_store,
     out,
     print_json,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import (
     Since,
@@ -34,7 +35,6 @@ from bridge.operators.filters import Filter
 from bridge.operators.replay import Subjects, Told, look_again, subjects_of, told_by, told_within
 from bridge.settings import Settings
 from bridge.store.audit import Deed
-from bridge.store.redis import open_store
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `bridge events` shows them.")]
 Everything = Annotated[bool, typer.Option("--all", help="Of all events; only together with --since.")]
@@ -79,29 +79,23 @@ def replay(
     if told.events and not yes:
         _say(_summary(subjects))
         typer.confirm("Look at them again?", abort=True)
-    deed = Deed(int(time.time() * 1000), by or me(), "", why=why, detail=asked | {"events": told.events})
+    deed = Deed(unix_ms(), by or me(), "", why=why, detail=asked | {"events": told.events})
     looked = run_async(_look(settings, wanted, subjects, deed)) if told.events else []
     _tell(told, subjects, looked, json)
 
 
 async def _survey(settings: Settings, ids: list[str], wanted: Filter) -> tuple[Told, Subjects]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         log = EventLog(settings, store)
         told = await (told_by(log, ids) if ids else told_within(log, wanted))
         return told, await subjects_of(log, told)
-    finally:
-        await store.close()
 
 
 async def _look(settings: Settings, wanted: Filter, subjects: Subjects, deed: Deed) -> list[str]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         desks = open_desks(settings, store)
-        chosen = {name: desk for name, desk in desks.items() if not wanted.targets or name in wanted.targets}
+        chosen = {name: desk for name, desk in desks.items() if wanted.admits(target=name)}
         return await look_again(settings, chosen, subjects, deed)
-    finally:
-        await store.close()
 
 
 def _asked(*options: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -16,11 +15,13 @@ from bridge.commands.common import (
     fail,
     load,
     moment,
+    opened_store,
     out,
     plain,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import Since, Targets, Until, make_filter
 from bridge.operators.desks import open_desks
@@ -28,7 +29,6 @@ from bridge.operators.filters import Filter
 from bridge.operators.report import INSIDE, JOINED, Figures, Person, Report, read_report
 from bridge.operators.spans import Spans
 from bridge.settings import Settings
-from bridge.store.redis import open_store
 
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row for each person.")]
 COLUMNS = (
@@ -62,17 +62,10 @@ def report(
 
 
 async def _read(settings: Settings, wanted: Filter) -> Report:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         desks = open_desks(settings, store)
         chosen = {name: desk for name, desk in desks.items() if wanted.admits(target=name)}
-        return await read_report(settings, store, chosen, wanted.since, wanted.until, _now())
-    finally:
-        await store.close()
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+        return await read_report(settings, store, chosen, wanted.since, wanted.until, unix_ms())
 
 
 # for machines

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from rich.text import Text
 
 from bridge.commands.check import Finding, bad, good, print_findings, warn
-from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, load, out, print_json
+from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, load, out, print_json, unix_ms
 from bridge.commands.filtering import complete_sources
 from bridge.commands.probe import UNTRIED, local_address, make_delivery, make_query, probe
 from bridge.settings import Settings, SourceSettings
@@ -93,7 +92,7 @@ def _try(settings: Settings, wanted: SourceSettings, source: Source, body: bytes
     limit = settings.receiver.max_body
     if len(body) > limit:
         return Trial(413, f"the body has {len(body)} bytes, more than {limit} (receiver.max_body)", ())
-    return try_body(wanted, source, body, int(time.time() * 1000))
+    return try_body(wanted, source, body, unix_ms())
 
 
 def _print_trial(trial: Trial) -> None:
@@ -139,7 +138,7 @@ async def _test(
     tried = _example(wanted, source) if body is None else body
     trial = None if tried is None else _try(settings, wanted, source, tried)
     sent = None if tried is None or trial is None or trial.status in (400, 413) else load_json(tried)
-    request = make_delivery(source, address, wanted.name, sent, int(time.time() * 1000))
+    request = make_delivery(source, address, wanted.name, sent, unix_ms())
     return [*await probe(wanted, request), _mapping(trial)]
 
 

@@ -1,6 +1,5 @@
 """`bridge status`: the queue at a glance."""
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -11,20 +10,22 @@ from bridge.commands.common import (
     Json,
     load,
     moment,
+    opened_store,
     out,
     print_json,
     print_table,
     run_async,
+    unix_ms,
 )
 from bridge.operators.health import JournalHealth, SourceHealth, TargetHealth, read_health
 from bridge.settings import Settings, SourceSettings
 from bridge.store.notices import KeptNotice, read_notices
-from bridge.store.redis import Store, open_store
+from bridge.store.redis import Store
 
 
 async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     """Return the status as INTERFACE.md has it. Raises one of STORE_ERRORS."""
-    health = await read_health(settings, store, int(time.time() * 1000))
+    health = await read_health(settings, store, unix_ms())
     notices = await read_notices(store, health.sources)
     return {
         "journal": _describe_journal(health.journal),
@@ -64,11 +65,8 @@ def _describe_source(
 
 
 async def _status(settings: Settings) -> dict[str, Any]:
-    store = open_store(settings.redis)
-    try:
+    async with opened_store(settings) as store:
         return await read_status(settings, store)
-    finally:
-        await store.close()
 
 
 def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

@@ -1,6 +1,5 @@
 """`bridge pause`, `resume`: leaving a target alone for a while."""
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from bridge.commands.common import (
     out,
     print_json,
     run_async,
+    unix_ms,
 )
 from bridge.commands.filtering import complete_targets
 from bridge.operators.pauses import write_pause, write_resume
@@ -36,7 +36,7 @@ def pause(
 ) -> None:
     """Call a target no more until it is resumed; events are still accepted and processed."""
     settings = _knowing(config, target)
-    _show(json, run_async(_pause(settings, target, Pause(by or me(), _now(), why))))
+    _show(json, run_async(_pause(settings, target, Pause(by or me(), unix_ms(), why))))
 
 
 def resume(
@@ -45,10 +45,6 @@ def resume(
     """Go on with a target that was paused: all that is due is done."""
     settings = _knowing(config, target)
     _show(json, run_async(_resume(settings, target, by or me(), why)))
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
 
 
 def _knowing(config: Config, target: str) -> Settings:
@@ -77,5 +73,5 @@ async def _pause(settings: Settings, name: str, pause: Pause) -> dict[str, Any]:
 
 async def _resume(settings: Settings, name: str, by: str, why: str) -> dict[str, Any]:
     async with opened_desks(settings) as desks:
-        await write_resume(desks[name], by, why, _now())
+        await write_resume(desks[name], by, why, unix_ms())
     return {"target": name, "paused": False}

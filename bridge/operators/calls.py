@@ -36,9 +36,7 @@ async def read_calls(store: Store, desks: Mapping[str, Desk], wanted: Filter) ->
 
     Raises ValueError for a wrong `after`, one of STORE_ERRORS.
     """
-    streams = {
-        name: desk.history.key for name, desk in desks.items() if not wanted.targets or name in wanted.targets
-    }
+    streams = {name: desk.history.key for name, desk in desks.items() if wanted.admits(target=name)}
     return await newest_first(store, streams, wanted, partial(_read, store, wanted))
 
 

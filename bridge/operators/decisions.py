@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
 from bridge.operators.objects import kind_of, plain_name
-from bridge.operators.origins import sources_of
+from bridge.operators.origins import Origin, origins_of
 from bridge.plan.changes import VERBS
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import leaving_id
 from bridge.store.audit import Audit, Deed
 from bridge.store.commit import Transaction
 from bridge.store.mirror import MirrorStore
-from bridge.store.targets import MEMBER, TEAM, Cause
+from bridge.store.targets import MEMBER, TEAM
 
 KINDS = ("member", "team", *VERBS)  # what it is about, or what is to be done
 HELD, APPROVED = "held", "approved"
@@ -89,7 +89,7 @@ async def parked(desks: Mapping[str, Desk], wanted: Filter, now: int) -> list[Ca
     """
     cases: list[Case] = []
     for name, desk in desks.items():
-        if not wanted.targets or name in wanted.targets:
+        if wanted.admits(target=name):
             held = list((await desk.target.parked()).values())
             approved = await _approved(desk, held, now)
             cases += await _with_events(desk, [Case(name, each, approved.get(each.id)) for each in held])
@@ -100,19 +100,17 @@ async def dead(desks: Mapping[str, Desk], wanted: Filter) -> list[Case]:
     """Return what was given up: by target, the longest ago first. Raises one of STORE_ERRORS."""
     cases: list[Case] = []
     for name, desk in desks.items():
-        if not wanted.targets or name in wanted.targets:
+        if wanted.admits(target=name):
             given_up = (await desk.target.dead()).values()
             cases += await _with_events(desk, [Case(name, each) for each in given_up])
     return _select(cases, wanted)
 
 
 async def _with_events(desk: Desk, cases: Sequence[Case]) -> list[Case]:
-    causes = await desk.target.causes({case.held.object for case in cases})
-    events = [causes.get(case.held.object, Cause()).event for case in cases]
-    sources = await sources_of(desk.target.store, events)
+    origins = await origins_of(desk.target, {case.held.object for case in cases})
+    told = [origins.get(case.held.object, Origin()) for case in cases]
     return [
-        replace(case, event=event, source=sources.get(event, ""))
-        for case, event in zip(cases, events, strict=True)
+        replace(case, event=each.event, source=each.source) for case, each in zip(cases, told, strict=True)
     ]
 
 

@@ -1,10 +1,27 @@
 """Whose word something goes back to: the events behind it, and the sources that told them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from bridge.operators.pages import Raw, row_id, split_id
 from bridge.store.journal import Journal, read_event
 from bridge.store.redis import Store
+from bridge.store.targets import TargetStore
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The id of an event, and the source that told it: "" for unknown, or when the event is not kept."""
+
+    event: str = ""
+    source: str = ""
+
+
+async def origins_of(target: TargetStore, objects: Collection[str]) -> dict[str, Origin]:
+    """Return the events that last spoke of these objects of a work list, as far as known."""
+    events = {name: cause.event for name, cause in (await target.causes(objects)).items()}
+    sources = await sources_of(target.store, events.values())
+    return {name: Origin(event, sources.get(event, "")) for name, event in events.items()}
 
 
 async def raw_events(store: Store, idents: Iterable[str]) -> list[Raw]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from bridge.operators import objects
 from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
-from bridge.operators.origins import sources_of
+from bridge.operators.origins import Origin, origins_of
 from bridge.plan.held import Held
 from bridge.plan.people import GroupView
 from bridge.store.mirror import MirrorStore, split_ref
-from bridge.store.targets import GROUP, Cause, Counts, TargetStore
+from bridge.store.targets import GROUP, Counts, TargetStore
 
 RUNNING, DUE, WAITING, PARKED, DEAD = STATES = ("running", "due", "waiting", "parked", "dead")
 KINDS = tuple(objects.KINDS.values())
@@ -62,7 +62,7 @@ async def read_queue(desks: Mapping[str, Desk], wanted: Filter, now: int) -> Que
     """
     queue = Queue()
     for name, desk in desks.items():
-        if not wanted.targets or name in wanted.targets:
+        if wanted.admits(target=name):
             queue.counts[name] = await desk.target.counts(now)
             reading = _Reading(name, desk.target, wanted, now)
             for state in STATES:
@@ -141,12 +141,10 @@ class _Reading:
         return [_named(row, groups) if row.name in refs else row for row in rows]
 
     async def _with_events(self, rows: list[Queued]) -> list[Queued]:
-        causes = await self.target.causes([row.name for row in rows])
-        events = [causes.get(row.name, Cause()).event for row in rows]
-        sources = await sources_of(self.target.store, events)
+        origins = await origins_of(self.target, [row.name for row in rows])
+        told = [origins.get(row.name, Origin()) for row in rows]
         return [
-            replace(row, event=event, source=sources.get(event, ""))
-            for row, event in zip(rows, events, strict=True)
+            replace(row, event=each.event, source=each.source) for row, each in zip(rows, told, strict=True)
         ]
 
 

@@ -11,9 +11,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+
+from tests.loopback import listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +71,8 @@ class Receiver:
 @asynccontextmanager
 async def running(receiver: Receiver) -> AsyncIterator[Receiver]:
     """Serve it while the block runs; its `url` says where, the same one when it is served again."""
-    config = Config(
-        Starlette(routes=[Route("/{path:path}", receiver.answer, methods=["POST"])]),
-        ws="none", lifespan="off", log_config=None, date_header=False, server_header=False,
-    )  # fmt: skip
-    config.load()
-    server, port = ServerState(), int(receiver.url.split("/")[2].rpartition(":")[2]) if receiver.url else 0
-    loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: HttpToolsProtocol(config, server, {}), "127.0.0.1", port)
-    receiver.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/services/T0/B0/hush-hush-path"
-    try:
+    port = int(receiver.url.split("/")[2].rpartition(":")[2]) if receiver.url else 0
+    app = Starlette(routes=[Route("/{path:path}", receiver.answer, methods=["POST"])])
+    async with listening(app, port) as bound:
+        receiver.url = f"http://127.0.0.1:{bound}/services/T0/B0/hush-hush-path"
         yield receiver
-    finally:
-        listener.close()
-        for connection in list(server.connections):
-            connection.transport.abort()
-        for task in server.tasks:
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
-        await listener.wait_closed()

@@ -22,14 +22,6 @@ async def hold_removals(world: World, *names: str) -> None:
     await world.settle()
 
 
-async def bury(world: World, *names: str) -> None:
-    """Hire people whose addresses GitBook refuses."""
-    world.sandbox.inject(bad_addresses=[f"{name}@acme.test" for name in names])
-    await world.hire(*names)
-    await world.settle()
-    world.sandbox.heal()
-
-
 # held
 
 
@@ -208,7 +200,7 @@ async def test_dead_shows_what_was_given_up_and_why(
 ) -> None:
     """With GitBook's message."""
     assert "Nothing was given up" in (await bridge("dead")).output
-    await bury(world, "ana")
+    await world.bury("ana")
     [row] = await bridge_json("dead")
     assert (row["object"], row["attempts"]) == ("ana@acme.test", 1)
     assert row["reason"] == "emails: one of the addresses cannot be invited"
@@ -218,7 +210,7 @@ async def test_a_retry_makes_it_due_again_and_keeps_the_old_attempts(
     world: World, bridge_json: BridgeJson
 ) -> None:
     """Only what was named; the history tells who, when, and what had been tried."""
-    await bury(world, "ana", "bo")
+    await world.bury("ana", "bo")
     before = [row for row in await world.past.rows(99) if row["object"] == "m:ana@acme.test"]
     [ident] = [row["id"] for row in await bridge_json("dead") if row["object"] == "ana@acme.test"]
     told = await bridge_json("retry", ident, "--by", "boss", "--why", "mended")
@@ -237,7 +229,7 @@ async def test_a_retry_makes_it_due_again_and_keeps_the_old_attempts(
 
 async def test_all_that_is_dead_is_tried_again(world: World, bridge: Bridge, bridge_json: BridgeJson) -> None:
     """And what cannot be cured by it is dead again."""
-    await bury(world, "ana", "bo")
+    await world.bury("ana", "bo")
     world.sandbox.inject(bad_addresses=["bo@acme.test"])
     done = await bridge("retry", "--all")
     assert "due again: invite ana@acme.test as read (SSO) (m:ana@acme.test)" in done.output
@@ -267,7 +259,7 @@ async def test_a_team_that_was_given_up_is_made_for_its_members(
 
 async def test_what_is_not_dead_cannot_be_retried(world: World, bridge: Bridge) -> None:
     """Exit code 1 and the names; what is dead is retried all the same."""
-    await bury(world, "ana")
+    await world.bury("ana")
     done = await bridge("retry", "m:ana@acme.test", "m:nobody", "--json")
     assert (done.exit_code, orjson.loads(done.stdout)["unknown"]) == (1, ["m:nobody"])
     assert "nothing was given up under m:nobody: see `bridge dead`" in done.stderr

@@ -22,7 +22,7 @@ def live(world: World, monkeypatch: pytest.MonkeyPatch) -> Live:
 
     The world's clock, which is ahead of Redis', is that of the command.
     """
-    monkeypatch.setattr(report, "_now", lambda: world.now)
+    monkeypatch.setattr(report, "unix_ms", lambda: world.now)
     monkeypatch.setattr(reports, "_SKEW", 90 * DAY)
 
     async def run() -> dict[str, int]:

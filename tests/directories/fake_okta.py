@@ -12,9 +12,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+
+from tests.loopback import listening
 
 TOKEN = "00api-token-of-the-tests"
 _CODES = {401: "E0000011", 403: "E0000006", 404: "E0000007", 429: "E0000047", 400: "E0000001"}
@@ -130,22 +129,7 @@ def _error(status: int) -> Response:
 async def running_okta(okta: FakeOkta | None = None) -> AsyncIterator[FakeOkta]:
     """Serve it while the block runs; its `url` says where, the same one when it is served again."""
     okta = okta or FakeOkta()
-    config = Config(
-        Starlette(routes=[Route("/{path:path}", okta.answer)]),
-        ws="none", lifespan="off", log_config=None, date_header=False, server_header=False,
-    )  # fmt: skip
-    config.load()
-    server, port = ServerState(), int(okta.url.rpartition(":")[2] or 0)
-    loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: HttpToolsProtocol(config, server, {}), "127.0.0.1", port)
-    okta.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
+    app = Starlette(routes=[Route("/{path:path}", okta.answer)])
+    async with listening(app, int(okta.url.rpartition(":")[2] or 0)) as bound:
+        okta.url = f"http://127.0.0.1:{bound}"
         yield okta
-    finally:
-        listener.close()
-        for connection in list(server.connections):
-            connection.transport.abort()
-        for task in server.tasks:
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
-        await listener.wait_closed()

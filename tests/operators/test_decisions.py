@@ -38,14 +38,6 @@ async def hold_team(world: World, *names: str) -> None:
     await world.settle()
 
 
-async def bury(world: World, *names: str) -> None:
-    """Have GitBook refuse people."""
-    world.sandbox.inject(bad_addresses=[f"{name}@acme.test" for name in names])
-    await world.hire(*names)
-    await world.settle()
-    world.sandbox.heal()
-
-
 async def parked(world: World, wanted: Filter = ALL) -> list[Case]:
     """What is held."""
     return await decisions.parked({"docs": world.desk}, wanted, world.now)
@@ -114,7 +106,7 @@ async def test_a_team_is_found_by_its_people(world: World) -> None:
 
 async def test_what_was_given_up_is_filtered_too(world: World) -> None:
     """By the same words."""
-    await bury(world, "ana", "bo")
+    await world.bury("ana", "bo")
     assert names(await dead(world)) == ["ana", "bo"]
     assert names(await dead(world, Filter(text="ana"))) == ["ana"]
     assert names(await dead(world, Filter(kinds=frozenset({"invite"})))) == ["ana", "bo"]
@@ -264,7 +256,7 @@ async def test_a_change_between_reading_and_writing_is_noticed(
 
 async def test_of_two_who_retry_at_once_one_is_too_late(world: World) -> None:
     """It is tried again once."""
-    await bury(world, "ana")
+    await world.bury("ana")
     cases = await dead(world)
     both = [decisions.retry({"docs": world.desk}, cases, who, "", world.now) for who in "ab"]
     outcomes = await asyncio.gather(*both)

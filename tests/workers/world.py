@@ -147,6 +147,13 @@ class World:
         for name in names:
             await self.tell("user.created", (name, address(name), True))
 
+    async def bury(self, *names: str) -> None:
+        """Hire people whose addresses GitBook refuses."""
+        self.sandbox.inject(bad_addresses=[address(name) for name in names])
+        await self.hire(*names)
+        await self.settle()
+        self.sandbox.heal()
+
     async def active(self, name: str, active: bool) -> None:
         """Switch a user on or off."""
         await self.tell("user.updated", (name, None, active))
