@@ -33,6 +33,7 @@ class EventName(StrEnum):
         return self in _USERS
 
 
+_ENDS = frozenset({EventName.USER_DELETED, EventName.GROUP_DELETED, EventName.USER_REMOVED})
 _USERS = frozenset({EventName.USER_CREATED, EventName.USER_UPDATED, EventName.USER_DELETED})
 _MEMBERSHIPS = frozenset({EventName.USER_ADDED, EventName.USER_REMOVED})
 EVENT_NAMES = {name.value: name for name in EventName}  # finding one here is faster than EventName(...)
@@ -68,6 +69,13 @@ class News(Struct, frozen=True):
     told: int | None = None
     directory_id: str = ""
     key: bytes | None = None
+
+    @property
+    def takes_away(self) -> bool:
+        """True when it ends something: a user or group, a membership, or that a user is active."""
+        if self.name.is_user and self.user is not None and self.user.active is False:
+            return True
+        return self.name in _ENDS
 
 
 class DirectoryEvent(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any
 from scim2_models import InvalidFilterException, InvalidPathException, InvalidValueException, Path
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, ValuePath
 
+from bridge.directory.identifiers import hidden_character
 from bridge.sources.bodies import LONGEST_TEXT
 
 MOST_MEMBERS = 50_000  # that one request may name
@@ -69,6 +70,8 @@ def _read_member(member: Any) -> str:
         raise InvalidValueException(detail='a member has no id: send {"value": "<id>"}')
     if len(member) > LONGEST_TEXT:
         raise InvalidValueException(detail=f"members.value has more than {LONGEST_TEXT} characters")
+    if found := hidden_character(member):
+        raise InvalidValueException(detail=f"members.value holds {found}: send it without control characters")
     return member
 
 

@@ -10,6 +10,7 @@ from unicodedata import normalize
 import orjson
 from scim2_models import InvalidValueException, Meta, Resource
 
+from bridge.directory.identifiers import hidden_character
 from bridge.scim.resources import MODELS, Group
 from bridge.sources.bodies import LONGEST_TEXT
 
@@ -84,6 +85,9 @@ def read_fields(resource: Resource[Any]) -> Fields:
     required = "displayName" if isinstance(resource, Group) else "userName"
     if not kept.get(required, "").strip():
         raise InvalidValueException(detail=f"{required} is missing or empty")
+    found = hidden_character(kept[required]) if isinstance(resource, Group) else None
+    if found:  # not of a user: whoever was let in with such a name must be able to leave
+        raise InvalidValueException(detail=f"{required} holds {found}: send it without control characters")
     return kept
 
 

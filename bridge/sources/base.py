@@ -71,11 +71,18 @@ class Notice(Struct, frozen=True):
     text: str
 
 
+class Noted(Struct, frozen=True):
+    """One element that is let in, and what operators have to know of it. `notes`: no personal data."""
+
+    news: News
+    notes: tuple[str, ...]
+
+
 class Parsed(Struct, frozen=True):
     """What one body holds.
 
     `ignored`: how many elements are fine but mean nothing to the bridge; `ignored_at`: where they stood.
-    `notices`: those of them that are shown to operators.
+    `notices`: what is shown to operators, of those and of others.
     """
 
     news: list[News] = []

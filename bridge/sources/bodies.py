@@ -5,13 +5,15 @@ Reasons go back to the sender and to operators: they name fields, types and keys
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from bridge.directory.events import EVENT_NAMES, EventName, News
-from bridge.sources.base import Notice, Parsed, Refused, UnreadableError
+from bridge.directory.identifiers import hidden_character
+from bridge.sources.base import Noted, Notice, Parsed, Refused, UnreadableError
 
 LONGEST_TEXT = 1000  # of an id, a name or an address; they become parts of Redis keys
 LONGEST_DIRECTORY = 200  # of a directory's id
@@ -20,7 +22,7 @@ MOST_ELEMENTS = 10_000  # of one body: reading them holds up all others, as one 
 
 TEST_EVENT = "bridge.test"  # what `bridge source test` sends
 
-Read = Callable[[int, Mapping[str, Any]], News | Notice | None]  # an element and where it stood
+Read = Callable[[int, Mapping[str, Any]], News | Noted | Notice | None]  # an element and where it stood
 MakeKey = Callable[[int, Mapping[str, Any]], bytes | None]  # the same -> what its repeats share, see News.key
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
@@ -39,7 +41,7 @@ class ElementError(Exception):
 
 
 def parse_elements(body: bytes, read: Read) -> Parsed:
-    """Read every element of a body; `read` returns no News for one that means nothing to the bridge.
+    """Read every element of a body; `read` returns no news for one that means nothing to the bridge.
 
     Raises UnreadableError: 400 when it is not JSON, 422 when nothing in it can be read.
     """
@@ -87,18 +89,72 @@ def _parse(elements: Sequence[Any], read: Read, place: str) -> Parsed:
     for index, element in enumerate(elements):
         try:
             item = read(index, as_object(element, place.format(index)))
+            if isinstance(item, News | Noted):
+                item = _checked(item)
         except ElementError as error:
             refused.append(Refused(index, error.reason))
             acknowledged += error.acknowledged
             continue
         if isinstance(item, News):
             news.append(item)
+        elif isinstance(item, Noted):
+            news.append(item.news)
+            notices += [Notice(index, note) for note in item.notes]
         else:
             ignored.append(index)
             notices += [item] if item else []
     if len(elements) == len(refused) and not acknowledged:
         raise UnreadableError(_nothing(refused, place))
     return Parsed(news, refused, len(ignored), ignored, notices)
+
+
+def noted(item: News | Noted, *notes: str) -> News | Noted:
+    """Return an element with more of what operators have to know of it; empty notes say nothing."""
+    said = tuple(note for note in notes if note)
+    if not said:
+        return item
+    return Noted(item.news, item.notes + said) if isinstance(item, Noted) else Noted(item, said)
+
+
+def with_key(item: News | Noted, make_key: MakeKey, index: int, element: Mapping[str, Any]) -> News | Noted:
+    """Return an element with what its repeats have in common.
+
+    Where that cannot be read, what takes something away is let in without it. Raises ElementError.
+    """
+    news = item.news if isinstance(item, Noted) else item
+    try:
+        news = replace(news, key=make_key(index, element))
+    except ElementError as error:
+        if not news.takes_away:
+            raise
+        return noted(item, f"{error.reason}; it takes something away, so it is taken without that")
+    return Noted(news, item.notes) if isinstance(item, Noted) else news
+
+
+def _checked(item: News | Noted) -> News | Noted:
+    """Check an element's identifiers, and leave out a group's name that cannot be one.
+
+    Identifiers become parts of what the store looks things up by, and its separators are control characters.
+    A name never keeps an element out: somebody may lose access by it. Raises ElementError.
+    """
+    news = item.news if isinstance(item, Noted) else item
+    check_identifier(news.directory_id, "directory_id")
+    if news.user is not None:
+        check_identifier(news.user.id, "the user's id")
+    if news.group is None:
+        return item
+    check_identifier(news.group.id, "the group's id")
+    if news.group.name is None or not hidden_character(news.group.name):
+        return item
+    note = f"the group's name holds {hidden_character(news.group.name)}: it is left out"
+    news = replace(news, group=replace(news.group, name=None))
+    return noted(Noted(news, item.notes) if isinstance(item, Noted) else news, note)
+
+
+def check_identifier(text: str, what: str) -> None:
+    """Raise ElementError when an identifier holds a control character. `what`: how the reason names it."""
+    if found := hidden_character(text):
+        raise ElementError(f"{what} holds {found}: send it without control characters")
 
 
 def _nothing(refused: list[Refused], place: str) -> str:
@@ -154,11 +210,29 @@ def read_name(element: Mapping[str, Any]) -> EventName:
     value = element.get("event")
     if isinstance(value, str) and value in EVENT_NAMES:
         return EVENT_NAMES[value]
-    plain = isinstance(value, str) and _PLAIN_EVENT.fullmatch(value)
-    found = f'is "{value}"' if plain else f"is {kind_of(value)}"
+    found = f"is {plain_event(value)}"
     if value is None:
         found = f"is missing ({keys_of(element)})"
     raise ElementError(f"event {found}: send one of {', '.join(EVENT_NAMES)}")
+
+
+def plain_event(value: Any) -> str:
+    """Return an event's name in quotes if it can be one, else what it is: it may be a person's data."""
+    plain = isinstance(value, str) and _PLAIN_EVENT.fullmatch(value)
+    return f'"{value}"' if plain else kind_of(value)
+
+
+def unknown_state(owner: Mapping[str, Any], key: str, where: str, known: Set[str]) -> str:
+    """Return a note that a field's text is none of those that say whether a user is active, else "".
+
+    `known`: those texts in lower case. No text says nothing, and is no news.
+    """
+    value = owner.get(key)
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if not text or text in known:
+        return ""
+    words = ", ".join(sorted(known - {""}))
+    return f"{where}.{key} is none of {words}: whether the user is active is not known"
 
 
 def read_text(owner: Mapping[str, Any], key: str, where: str = "") -> str | None:

@@ -12,19 +12,22 @@ from typing import Any
 import orjson
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
+from bridge.directory.identifiers import hidden_character
 from bridge.settings import SourceSettings
-from bridge.sources.base import Delivery, Notice, Parsed, UnverifiedError
+from bridge.sources.base import Delivery, Noted, Notice, Parsed, UnverifiedError
 from bridge.sources.bodies import (
     LONGEST_TEXT,
     ElementError,
     MakeKey,
     as_object,
     lenient_text,
+    noted,
     parse_elements,
     read_directory_id,
     read_id,
     read_name,
     read_notice,
+    unknown_state,
 )
 from bridge.sources.stamped import check_stamped, sign_stamped
 
@@ -33,6 +36,7 @@ HEADERS = ("boxyhq-signature", "ory-polis-signature")
 _ELSEWHERE = ("dsync.", "sso.")  # the global webhook's events: about connections, not about people
 _ENDED = {"dsync.deactivated": "deactivated", "dsync.deleted": "deleted"}
 _FALSY = frozenset({"", "false", "0", "no", "off", "null", "none"})
+_TRUTHY = frozenset({"true", "1", "yes", "on"})
 
 
 class Jackson:
@@ -75,7 +79,7 @@ def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
 
 def _read(
     index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey
-) -> News | Notice | None:
+) -> News | Noted | Notice | None:
     event = element.get("event")
     if isinstance(event, str) and event.startswith(_ELSEWHERE):
         return read_notice(index, element.get("data"), _ENDED.get(event))
@@ -86,7 +90,8 @@ def _read(
     data = as_object(element["data"], "data")
     user = _user(data) if name.is_user or name.is_membership else None
     group = None if name.is_user else _group(name, data)
-    return News(name, user, group, told, directory_id, make_key(index, element))
+    note = unknown_state(data, "active", "data", _FALSY | _TRUTHY) if user else ""
+    return noted(News(name, user, group, told, directory_id, make_key(index, element)), note)
 
 
 def _user(data: Mapping[str, Any]) -> UserNews:
@@ -109,17 +114,26 @@ def _active(value: Any) -> bool | None:
     """
     if isinstance(value, str):
         text = value.strip().lower()
-        return False if text in _FALSY else text in ("true", "1", "yes", "on") or None
+        return False if text in _FALSY else text in _TRUTHY or None
     return bool(value) if isinstance(value, bool | int | float) else None
 
 
 def _members(raw: Any) -> tuple[str, ...] | None:
-    """Return the ids in `raw.members`, as PUT-style providers list them; None when there is no list."""
+    """Return the ids in `raw.members`, as PUT-style providers list them; None when there is no list.
+
+    What can be nobody's id is left out: no event about such a user is let in either.
+    """
     listed = raw.get("members") if isinstance(raw, dict) else None
     if not isinstance(listed, list):
         return None
-    ids = (member.get("value") for member in listed if isinstance(member, dict))
-    return tuple(dict.fromkeys(one for one in ids if isinstance(one, str) and 0 < len(one) <= LONGEST_TEXT))
+    ids = (_member_id(member) for member in listed)
+    return tuple(dict.fromkeys(one for one in ids if one))
+
+
+def _member_id(member: Any) -> str | None:
+    value = member.get("value") if isinstance(member, dict) else None
+    usable = isinstance(value, str) and len(value) <= LONGEST_TEXT and not hidden_character(value)
+    return value if usable else None
 
 
 def _key(signed_at: int | None, body: bytes, index: int, element: Mapping[str, Any]) -> bytes:

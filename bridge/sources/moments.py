@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.sources.bodies import ElementError, read_text
+from msgspec.structs import replace
+
+from bridge.directory.events import News
+from bridge.sources.base import Noted
+from bridge.sources.bodies import ElementError, noted, read_text
 
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
@@ -26,6 +30,21 @@ def read_moment(owner: Mapping[str, Any], key: str) -> int | None:
     if found is None:
         raise ElementError(f"{key} is not a time: send RFC 3339, such as 2026-01-31T09:30:00.000Z")
     return found
+
+
+def timed(news: News, owner: Mapping[str, Any], key: str) -> News | Noted:
+    """Return an element with the time that a field tells; without one it keeps the time it has.
+
+    An unreadable time keeps out what gives something. What takes something away is let in with the time it
+    has, and noted: nobody keeps access because a clock's text is odd. Raises ElementError.
+    """
+    try:
+        told = read_moment(owner, key)
+    except ElementError as error:
+        if not news.takes_away:
+            raise
+        return noted(news, f"{error.reason}; it takes something away, so it is taken without that time")
+    return news if told is None else replace(news, told=told)
 
 
 def epoch_text(number: float) -> str | None:

@@ -15,7 +15,7 @@ import orjson
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.plan.scope import is_address
 from bridge.settings import SourceSettings
-from bridge.sources.base import Delivery, Parsed, UnreadableError, UnverifiedError
+from bridge.sources.base import Delivery, Noted, Parsed, UnreadableError, UnverifiedError
 from bridge.sources.bodies import (
     ElementError,
     as_object,
@@ -23,18 +23,23 @@ from bridge.sources.bodies import (
     kind_of,
     lenient_text,
     load_json,
+    noted,
     parse_list,
     parse_loaded,
+    plain_event,
     read_id,
     read_text,
+    with_key,
 )
-from bridge.sources.moments import read_moment
+from bridge.sources.moments import read_moment, timed
 from bridge.sources.signatures import equals_any, raw_header
 
 KIND = "okta-event-hooks"
 CHALLENGE = "x-okta-verification-challenge"  # of the one GET by which Okta tries out a new hook
 
 _APPLICATION = "AppInstance"
+_HAPPENED = "SUCCESS"
+_NOT_DONE = frozenset({"FAILURE", "SKIPPED", "DENY", "CHALLENGE"})  # System Log API, OutcomeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +102,32 @@ class OktaEventHooks:
         event = {"eventType": "user.lifecycle.deactivate", **head, "target": [user]}
         return {"eventType": "com.okta.event_hook", "cloudEventsVersion": "0.1", "data": {"events": [event]}}
 
-    def _read(self, _index: int, event: Mapping[str, Any]) -> News | None:
+    def _read(self, index: int, event: Mapping[str, Any]) -> News | Noted | None:
         kind = event.get("eventType")
         if not isinstance(kind, str):
             raise ElementError(f"eventType is {kind_of(kind)}: send a System Log event ({keys_of(event)})")
         meaning = MEANINGS.get(kind)
-        if meaning is None or not _succeeded(event) or self._of_another_application(event, meaning):
+        happened = _happened(event)
+        if meaning is None or happened is False or self._of_another_application(event, meaning):
             return None
-        name, told = meaning.name, read_moment(event, "published")
+        name = meaning.name
         if name is EventName.USER_CREATED:
-            return self._created(event, told)
-        user = self._user(event, meaning.active) if name.is_user or name.is_membership else None
-        group = None if name.is_user else _group(event, meaning.group)
-        return News(name, user, group, told, key=_key(event))
+            item: News | Noted = self._created(event)
+        else:
+            user = self._user(event, meaning.active) if name.is_user or name.is_membership else None
+            group = None if name.is_user else _group(event, meaning.group)
+            item = timed(News(name, user, group), event, "published")
+        item = with_key(item, _key, index, event)
+        return item if happened else _in_doubt(item, event)
 
-    def _created(self, event: Mapping[str, Any], told: int | None) -> News:
+    def _created(self, event: Mapping[str, Any]) -> News:
         """Return a user who is known from now on, without a seat until they are activated.
 
         An activation may be logged within the same millisecond and must win, so this is told as one earlier.
         """
-        active = self._settings.provision_on == "create"
+        told, active = read_moment(event, "published"), self._settings.provision_on == "create"
         at = told if active or told is None else told - 1
-        return News(EventName.USER_CREATED, self._user(event, active), None, at, key=_key(event))
+        return News(EventName.USER_CREATED, self._user(event, active), None, at)
 
     def _user(self, event: Mapping[str, Any], active: bool | None) -> UserNews:
         """Return the user. `alternateId` is their login, which counts as an e-mail when it looks like one.
@@ -135,7 +144,7 @@ class OktaEventHooks:
         wanted = self._settings.application
         if meaning.group != _APPLICATION or wanted is None:
             return False
-        return _target(event, _APPLICATION).get("id") != wanted
+        return read_id(_target(event, _APPLICATION), _path(_APPLICATION)) != wanted
 
 
 def _events(whole: Any) -> list[Any]:
@@ -150,9 +159,31 @@ def _events(whole: Any) -> list[Any]:
     return events
 
 
-def _succeeded(event: Mapping[str, Any]) -> bool:
+def _happened(event: Mapping[str, Any]) -> bool | None:
+    """Tell whether what an event is about was done, None when that cannot be read."""
     outcome = event.get("outcome")
-    return isinstance(outcome, dict) and outcome.get("result") == "SUCCESS"
+    result = outcome.get("result") if isinstance(outcome, dict) else None
+    if not isinstance(result, str):
+        return None
+    result = result.strip().upper()
+    if result == _HAPPENED:
+        return True
+    return False if result in _NOT_DONE else None
+
+
+def _in_doubt(item: News | Noted, event: Mapping[str, Any]) -> News | Noted:
+    """Judge an event that does not say whether it was done: a leaver's is taken, any other is refused.
+
+    That of a whole group is refused, too: it is no single person's. Raises ElementError.
+    """
+    outcome = event.get("outcome")
+    found = f"outcome is {kind_of(outcome)}"
+    if isinstance(outcome, dict):
+        found = f"outcome.result is {plain_event(outcome.get('result'))}"
+    news = item.news if isinstance(item, Noted) else item
+    if news.takes_away and news.user is not None:
+        return noted(item, f"{found}: it is taken as done, since somebody leaves")
+    raise ElementError(f"{found}: whether it was done cannot be told, SUCCESS is needed")
 
 
 def _target(event: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -181,7 +212,7 @@ def _group(event: Mapping[str, Any], kind: str) -> GroupNews:
     return GroupNews(read_id(told, _path(kind)), lenient_text(told, "displayName"))
 
 
-def _key(event: Mapping[str, Any]) -> bytes | None:
+def _key(_index: int, event: Mapping[str, Any]) -> bytes | None:
     """Return what repeats have in common: the event's `uuid`; `eventId` is that of a whole delivery."""
     ident = read_text(event, "uuid")
     return blake2b(orjson.dumps(["okta", ident]), digest_size=16).digest() if ident else None

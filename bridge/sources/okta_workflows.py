@@ -14,25 +14,29 @@ from typing import Any
 
 import orjson
 
-from bridge.directory.events import GroupNews, News, UserNews
+from bridge.directory.events import EventName, GroupNews, News, UserNews
+from bridge.directory.users import normalise_email
 from bridge.settings import SourceSettings
 from bridge.settings.field_map import FieldMap
-from bridge.sources.base import Delivery, Parsed, UnverifiedError
+from bridge.sources.base import Delivery, Noted, Parsed, UnverifiedError
 from bridge.sources.bodies import (
     ElementError,
     MakeKey,
     as_object,
     keys_of,
     kind_of,
+    lenient_text,
     parse_elements,
     read_name,
     read_text,
+    with_key,
 )
 from bridge.sources.field_map import MapReader
-from bridge.sources.moments import read_moment
+from bridge.sources.moments import timed
 from bridge.sources.signatures import equals_any, is_fresh, parse_digits, raw_header, signed_by_any
 from bridge.sources.tokens import Tokens, sign_token
 
+_LEAVING = (EventName.USER_DELETED, EventName.USER_REMOVED, EventName.GROUP_DELETED)
 _WORDS = {"true": True, "false": False}
 
 
@@ -141,19 +145,19 @@ def parse_body(body: bytes, told: int | None, make_key: MakeKey, fields: FieldMa
         return parse_elements(body, lambda index, element: _read(index, element, told, make_key))
     reader = MapReader(fields)
 
-    def read(index: int, element: Mapping[str, Any]) -> News | None:
+    def read(index: int, element: Mapping[str, Any]) -> News | Noted | None:
         mapped = reader.read(element)
         return None if mapped is None else _read(index, mapped, told, make_key)
 
     return parse_elements(body, read)
 
 
-def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News:
+def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey) -> News | Noted:
     name = read_name(element)
-    user = _user(element) if name.is_user or name.is_membership else None
-    group = None if name.is_user else _group(element)
-    occurred_at = read_moment(element, "occurred_at")
-    return News(name, user, group, told if occurred_at is None else occurred_at, key=make_key(index, element))
+    user = _user(name, element) if name.is_user or name.is_membership else None
+    group = None if name.is_user else _group(name, element)
+    item = timed(News(name, user, group, told), element, "occurred_at")
+    return with_key(item, make_key, index, element)
 
 
 def _part(element: Mapping[str, Any], part: str) -> Mapping[str, Any]:
@@ -162,22 +166,30 @@ def _part(element: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     return as_object(element[part], part)
 
 
-def _user(element: Mapping[str, Any]) -> UserNews:
+def _user(name: EventName, element: Mapping[str, Any]) -> UserNews:
     told = _part(element, "user")
-    email = read_text(told, "email", "user")
-    ident = read_text(told, "id", "user") or (email and email.lower())
+    ident, active = read_text(told, "id", "user"), _active(told.get("active"))
+    leaving = name in _LEAVING or active is False
+    email = _beside(told, "email", "user", lenient=bool(ident) and leaving)
+    ident = ident or normalise_email(email)
     if not ident:
         raise ElementError(f"user.id and user.email are both missing ({keys_of(told)})")
-    return UserNews(ident, email, _active(told.get("active")))
+    return UserNews(ident, email, active)
 
 
-def _group(element: Mapping[str, Any]) -> GroupNews:
+def _group(event: EventName, element: Mapping[str, Any]) -> GroupNews:
     told = _part(element, "group")
-    name = read_text(told, "name", "group")
-    ident = read_text(told, "id", "group") or name
+    ident = read_text(told, "id", "group")
+    name = _beside(told, "name", "group", lenient=bool(ident) and event in _LEAVING)
+    ident = ident or name
     if not ident:
         raise ElementError(f"group.id and group.name are both missing ({keys_of(told)})")
     return GroupNews(ident, name)
+
+
+def _beside(owner: Mapping[str, Any], key: str, where: str, lenient: bool) -> str | None:
+    """Return a text that stands beside an id; one that is odd keeps nobody from leaving (`lenient`)."""
+    return lenient_text(owner, key) if lenient else read_text(owner, key, where)
 
 
 def _active(value: Any) -> bool | None:

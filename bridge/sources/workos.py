@@ -14,7 +14,7 @@ import orjson
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.settings import SourceSettings
-from bridge.sources.base import Delivery, Notice, Parsed
+from bridge.sources.base import Delivery, Noted, Notice, Parsed
 from bridge.sources.bodies import (
     ElementError,
     MakeKey,
@@ -22,18 +22,23 @@ from bridge.sources.bodies import (
     keys_of,
     kind_of,
     lenient_text,
+    noted,
     parse_elements,
+    plain_event,
     read_directory_id,
     read_id,
     read_notice,
     read_text,
+    unknown_state,
+    with_key,
 )
-from bridge.sources.moments import read_moment
+from bridge.sources.moments import timed
 from bridge.sources.stamped import check_stamped, sign_stamped
 
 HEADER = "workos-signature"
 
 _NAMES = {f"dsync.{name.value}": name for name in EventName}
+_OURS = ("dsync.user.", "dsync.group.")  # what a new event of people and groups would be called
 _ENDED = {"dsync.deactivated": "deactivated", "dsync.deleted": "deleted"}
 _STATES = {"active": True, "suspended": False, "inactive": False}
 
@@ -74,16 +79,27 @@ def parse_body(body: bytes, told: int | None, make_key: MakeKey) -> Parsed:
 
 def _read(
     index: int, element: Mapping[str, Any], told: int | None, make_key: MakeKey
-) -> News | Notice | None:
+) -> News | Noted | Notice | None:
     name = _name(element)
     if name is None:
-        return read_notice(index, element.get("data"), _ENDED.get(element["event"]))
+        return _read_other(index, element)
     data = as_object(element.get("data"), "data")
-    user = _user(*_part(name, data, "user")) if name.is_user or name.is_membership else None
+    user, note = None, ""
+    if name.is_user or name.is_membership:
+        row, where = _part(name, data, "user")
+        user, note = _user(row, where), unknown_state(row, "state", where, _STATES.keys())
     group = None if name.is_user else _group(*_part(name, data, "group"))
-    created_at = read_moment(element, "created_at")
-    at = told if created_at is None else created_at
-    return News(name, user, group, at, read_directory_id(data, "data"), make_key(index, element))
+    news = News(name, user, group, told, read_directory_id(data, "data"))
+    item = noted(timed(news, element, "created_at"), note)
+    return with_key(item, make_key, index, element)
+
+
+def _read_other(index: int, element: Mapping[str, Any]) -> Notice | None:
+    """Read an event that is none of the eight: that a connection ended is shown, and what might be missed."""
+    event: str = element["event"]
+    if event.startswith(_OURS):
+        return Notice(index, f"{plain_event(event)} is not known to this version: nothing is made of it")
+    return read_notice(index, element.get("data"), _ENDED.get(event))
 
 
 def _name(element: Mapping[str, Any]) -> EventName | None:

@@ -374,7 +374,8 @@ def cause_row(event: str, delivery: str) -> str:
 
 
 def _cause(row: str) -> Cause:
-    return Cause(*row.partition(" ")[::2])
+    event, _, delivery = row.rpartition(" ")  # a directory's id may hold blanks
+    return Cause(event, delivery)
 
 
 def read_counts(answers: Sequence[int]) -> Counts:

@@ -40,6 +40,12 @@ def test_shapes_of_members(value: object) -> None:
     assert read_members(value) == ["a"]
 
 
+def test_member_s_id_holds_no_control_character() -> None:
+    """No user has such an id, and the store separates ids by such characters."""
+    with pytest.raises(InvalidValueException, match=r"members.value holds U\+001F"):
+        read_members([{"value": "usr_1\x1f2"}])
+
+
 def test_more_members_than_a_request_may_name() -> None:
     """The text says how many."""
     with pytest.raises(InvalidValueException, match=str(MOST_MEMBERS)):

@@ -1,8 +1,20 @@
 """What is kept of a resource, and what the bridge makes of it."""
 
 import pytest
+from scim2_models import InvalidValueException
 
-from bridge.scim.rows import Fields, Row, decode_row, email_of, fold, indexes, kind_of, new_id
+from bridge.scim.resources import Group, User
+from bridge.scim.rows import (
+    Fields,
+    Row,
+    decode_row,
+    email_of,
+    fold,
+    indexes,
+    kind_of,
+    new_id,
+    read_fields,
+)
 
 WORK = {"value": "w@acme.test", "type": "Work"}
 HOME = {"value": "h@acme.test", "type": "home"}
@@ -47,6 +59,13 @@ def test_rows_come_back_as_they_were() -> None:
     resource = again.resource()
     assert resource.meta
     assert (resource.id, resource.meta.version) == (row.id, 'W/"3"')
+
+
+def test_group_s_name_holds_no_control_character() -> None:
+    """A user's may: whoever was let in with such a name must be able to leave."""
+    with pytest.raises(InvalidValueException, match=r"displayName holds U\+001F"):
+        read_fields(Group(display_name="Writers\x1f2"))
+    assert read_fields(User(user_name="ana\x1f")) == {"userName": "ana\x1f"}
 
 
 def test_ids_tell_their_kind() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.directory.events import EventName, News, UserNews
+from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.sources import jackson, okta_workflows
 from bridge.sources.base import Parsed, UnreadableError
 from bridge.sources.bodies import DEEPEST, MOST_ELEMENTS, load_json, parse_elements
@@ -82,3 +82,27 @@ def test_what_json_leaves_open(text: bytes, value: Any) -> None:
 def test_what_is_no_json_is_400(text: bytes) -> None:
     """RFC 8259: no NaN, no infinity, UTF-8 without a mark."""
     assert refusal(text) == (400, "the body is not JSON: send an event or a list of events")
+
+
+@pytest.mark.parametrize("hidden", ["\x1f", "\0", "\n", "\x7f", "\x85"])
+@pytest.mark.parametrize("where", ["directory_id", "the user's id", "the group's id"])
+def test_identifiers_hold_no_control_characters(where: str, hidden: str) -> None:
+    """They are what the store separates identifiers by; the reason names the one, and where."""
+    ids = dict.fromkeys(("directory_id", "the user's id", "the group's id"), "x1")
+    ids[where] = f"x{hidden}1"
+    news = News(
+        EventName.USER_ADDED,
+        UserNews(ids["the user's id"]),
+        GroupNews(ids["the group's id"]),
+        directory_id=ids["directory_id"],
+    )
+    with pytest.raises(UnreadableError, match=rf"{where} holds U\+00{ord(hidden):02X}: send it without"):
+        parse_elements(b"{}", lambda _index, _element: news)
+
+
+def test_group_name_with_a_control_character_is_left_out() -> None:
+    """It could be found by another name; what the event says of the group counts all the same."""
+    news = News(EventName.USER_REMOVED, UserNews("u"), GroupNews("g", "Writers\x1fg2"))
+    parsed = parse_elements(b"{}", lambda _index, _element: news)
+    assert [each.group for each in parsed.news] == [GroupNews("g")]
+    assert [each.text for each in parsed.notices] == ["the group's name holds U+001F: it is left out"]

@@ -328,3 +328,19 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
     """Whatever bytes arrive, the answer is a reason."""
     with pytest.raises(UnreadableError):
         SOURCE.parse(delivery(body), NOW)
+
+
+def test_unknown_word_for_active_is_shown() -> None:
+    """It says nothing of whether the user is active, and that might be missed."""
+    parsed = parse(event("user.updated", {"id": "u1", "active": "archived"}))
+    assert only(parsed).user == UserNews("u1", None, None)
+    (notice,) = parsed.notices
+    assert "whether the user is active is not known" in notice.text
+    assert not parse(event("user.updated", {"id": "u1", "active": "False"})).notices
+
+
+def test_listed_member_who_can_be_nobody_is_left_out() -> None:
+    """An identifier with a control character is let in nowhere else either."""
+    raw = {"members": [{"value": "u1"}, {"value": "u\x1f2"}, {"value": ""}, 7]}
+    news = only(parse(event("group.updated", {"id": "g1", "name": "Writers", "raw": raw})))
+    assert news.group == GroupNews("g1", "Writers", ("u1",))

@@ -237,9 +237,8 @@ def test_login_is_not_taken_for_the_address_where_that_can_be_read() -> None:
         log_event("group.application_assignment.add", GROUP, APP),
         log_event("user.lifecycle.deactivate", USER, outcome={"result": "FAILURE", "reason": "x"}),
         log_event("user.lifecycle.deactivate", USER, outcome={"result": "SKIPPED"}),
-        log_event("user.lifecycle.deactivate", USER, outcome={"result": None}),
-        log_event("user.lifecycle.deactivate", USER, outcome=None),
-        log_event("user.lifecycle.deactivate", outcome="FAILURE"),
+        log_event("user.lifecycle.deactivate", USER, outcome={"result": "deny"}),
+        log_event("user.lifecycle.deactivate", outcome={"result": "FAILURE"}),
         log_event("", target=None),
     ],
 )
@@ -248,6 +247,67 @@ def test_other_events_and_failures_are_ignored(event: Any) -> None:
     parsed = parse(event, log_event("group.lifecycle.create", GROUP))
     assert (len(parsed.news), len(parsed.refused), parsed.ignored) == (1, 0, 1)
     assert parse(event).ignored == 1
+
+
+UNREADABLE_OUTCOMES = [
+    ({"outcome": None}, "outcome is null"),
+    ({"outcome": "FAILURE"}, "outcome is a string"),
+    ({"outcome": {"result": None}}, "outcome.result is null"),
+    ({"outcome": {"result": "UNKNOWN"}}, 'outcome.result is "UNKNOWN"'),
+]
+
+
+@pytest.mark.parametrize(("more", "found"), UNREADABLE_OUTCOMES)
+@pytest.mark.parametrize(
+    "leaver",
+    [
+        log_event("user.lifecycle.deactivate", USER),
+        log_event("user.lifecycle.suspend", USER),
+        log_event("user.lifecycle.delete.initiated", USER),
+        log_event("group.user_membership.remove", USER, GROUP),
+    ],
+)
+def test_leaver_whose_outcome_cannot_be_read_is_taken(leaver: Any, more: Any, found: str) -> None:
+    """A leaver who keeps access is worse than one who is removed too early; operators see it."""
+    parsed = parse({**leaver, **more})
+    assert only(parsed) == only(parse(leaver))
+    assert [note.text for note in parsed.notices] == [f"{found}: it is taken as done, since somebody leaves"]
+
+
+@pytest.mark.parametrize(("more", "found"), UNREADABLE_OUTCOMES)
+@pytest.mark.parametrize(
+    "other",
+    [
+        log_event("user.lifecycle.activate", USER),
+        log_event("group.user_membership.add", USER, GROUP),
+        log_event("group.lifecycle.delete", GROUP),
+    ],
+)
+def test_other_events_whose_outcome_cannot_be_read_are_refused(other: Any, more: Any, found: str) -> None:
+    """Visibly: "not for us" and "cannot tell" are two answers. A group's end is many people's."""
+    with pytest.raises(UnreadableError, match=f"{found}: whether it was done cannot be told"):
+        parse({**other, **more})
+
+
+def test_assignment_whose_application_cannot_be_read_is_refused() -> None:
+    """It may be the configured one, so it is not ignored as another one's."""
+    source = OktaEventHooks(settings(application="0oa1"))
+    nameless = target("AppInstance", None, "GitBook", "GitBook")
+    with pytest.raises(UnreadableError, match=r"target\[AppInstance\].id is missing"):
+        parse(log_event("application.user_membership.remove", APP_USER, nameless, USER), source=source)
+
+
+@pytest.mark.parametrize("more", [{"published": "soon"}, {"published": []}, {"uuid": []}])
+def test_odd_time_or_id_keeps_no_leaver_in(more: Any) -> None:
+    """The event counts from its arrival, or has no key, and operators see it."""
+    parsed = parse(log_event("user.lifecycle.suspend", USER, **more))
+    news = only(parsed)
+    assert news.user is not None
+    assert (news.user.active, news.told) == (False, None if "published" in more else TOLD)
+    (notice,) = parsed.notices
+    assert next(iter(more)) in notice.text
+    with pytest.raises(UnreadableError):
+        parse(log_event("user.lifecycle.activate", USER, **more))
 
 
 def test_many_events_in_one_delivery() -> None:
@@ -302,8 +362,8 @@ def test_event_without_a_time_happened_when_it_arrived() -> None:
         ),
         (log_event("user.lifecycle.suspend", {**USER, "id": None}), r"target\[User\].id is missing"),
         (log_event("group.profile.update", {**GROUP, "id": {}}), r"target\[UserGroup\].id is an object"),
-        (log_event("user.lifecycle.suspend", USER, published="soon"), "published is not a time"),
-        (log_event("user.lifecycle.suspend", USER, uuid=[]), "uuid is a list"),
+        (log_event("user.lifecycle.activate", USER, published="soon"), "published is not a time"),
+        (log_event("user.lifecycle.activate", USER, uuid=[]), "uuid is a list"),
     ],
 )
 def test_events_that_cannot_be_read(event: Any, reason: str) -> None:

@@ -487,6 +487,26 @@ def test_reasons_name_the_field(body: Any, reason: str) -> None:
     assert "@" not in caught.value.reason
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"occurred_at": "soon"},
+        {"id": {}},
+        {"user": {"id": "u", "email": ["ana@acme.test"], "active": False}},
+        {"group": {"id": "g", "name": {}}},
+    ],
+)
+@pytest.mark.parametrize("event", ["user.updated", "user.deleted", "group.user_removed", "group.deleted"])
+def test_nothing_odd_beside_it_keeps_a_leaver_in(event: str, odd: dict[str, Any]) -> None:
+    """What names the user or group is needed, all else is left out; what gives is refused as ever."""
+    leaver = {"event": event, "user": {"id": "u", "active": False}, "group": {"id": "g"}, **odd}
+    (news,) = parse(leaver).news
+    assert news.takes_away
+    assert news.told is None
+    with pytest.raises(UnreadableError):
+        parse({**leaver, "event": "group.user_added"} | ({} if "user" not in odd else {"group": {"id": []}}))
+
+
 def test_bad_elements_do_not_stop_good_ones() -> None:
     """Each element of a list stands alone."""
     parsed = parse([{"event": "user.created", "user": {"id": "u"}}, {"event": "user.created"}])

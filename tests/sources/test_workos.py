@@ -249,6 +249,40 @@ def test_nothing_of_that_kind_is_422(body: bytes, reason: str) -> None:
     assert caught.value.status == 422
 
 
+def test_unknown_state_is_shown() -> None:
+    """It says nothing of whether the user is active, and that might be missed."""
+    parsed = parse(user_event(state="archived"))
+    assert only(parsed).user == UserNews("u1", None, None)
+    assert [note.text for note in parsed.notices] == [
+        "data.state is none of active, inactive, suspended: whether the user is active is not known"
+    ]
+    for state in ("active", "Suspended ", "", None):
+        assert not parse(user_event(state=state)).notices
+
+
+def test_unknown_event_of_a_user_is_shown() -> None:
+    """WorkOS adds events; one of people or groups may be news that is missed. Others mean nothing."""
+    parsed = parse({"event": "dsync.user.archived", "id": "event_1", "data": {"id": "u1"}})
+    assert (parsed.news, parsed.ignored) == ([], 1)
+    assert [note.text for note in parsed.notices] == [
+        '"dsync.user.archived" is not known to this version: nothing is made of it'
+    ]
+    assert not parse({"event": "connection.activated", "id": "event_1", "data": {}}).notices
+
+
+@pytest.mark.parametrize("more", [{"created_at": "soon"}, {"id": {}}])
+def test_odd_time_or_id_keeps_no_leaver_in(more: Any) -> None:
+    """The event counts from its signature's time, or has no key, and operators see it."""
+    for event, data in (
+        ("dsync.user.updated", {"id": "u1", "state": "inactive"}),
+        ("dsync.user.deleted", {"id": "u1"}),
+        ("dsync.group.user_removed", {"user": {"id": "u1"}, "group": {"id": "g1"}}),
+    ):
+        parsed = parse({"event": event, "id": "event_1", "data": data, **more})
+        assert only(parsed).told == NOW
+        assert len(parsed.notices) == 1
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000])
 def test_what_is_not_json_is_400(body: bytes) -> None:
     """The reason says so."""

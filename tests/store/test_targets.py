@@ -214,6 +214,9 @@ async def test_state_and_causes(target: TargetStore) -> None:
     await run(target, [target.put_state(state), target.put_causes({ANA: cause_row("okta/1-0", "d1")})])
     assert await target.state() == state
     assert await target.causes([ANA, BO]) == {ANA: cause}
+    blank = Cause("okta:a b/1-0", "d1")
+    await run(target, [target.put_causes({BO: cause_row("okta:a b/1-0", "d1")})])
+    assert await target.causes([BO]) == {BO: blank}
 
 
 async def test_a_pause_is_kept_beside_the_state(target: TargetStore) -> None:
