@@ -11,7 +11,7 @@ async def followed(settings: Settings, target: TargetSettings, store: TargetStor
     One that no source of the config speaks for any more still counts: its people stay until it is
     forgotten on purpose (`bridge.operators.forget`).
     """
-    names = {s.directory_name for s in settings.sources if s.targets is None or target.name in s.targets}
+    names = settings.directories_of(target.name)
     key = departures_key(store.store)
     text, before = await store.store.calls([("GET", key), ("SMEMBERS", store.key("followed"))])
     departures = parse_departures(key, text)

@@ -7,7 +7,7 @@ is compared with what the target has, and only the difference is called for.
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 
@@ -17,7 +17,8 @@ from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
 from bridge.store.departures import read_departures
 from bridge.store.lease import Lease, acquire
-from bridge.store.mirror import Command, directory_name, make_ref
+from bridge.store.marked import note_replanned, questions, read_cursors, read_marked
+from bridge.store.mirror import Command, directory_name, make_ref, split_ref
 from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore
 from bridge.store.work import Work
 from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
@@ -72,7 +73,7 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
     names = await followed(worker.settings, target, store)
     run = Run(worker, target, store, worker.client(target), lease, names, await store.state())
     await _probe(run)
-    await _replan_when_config_changed(run)
+    await _replan(run)
     run.ends = time.monotonic() + SLICE_SECONDS
     while not run.over:
         await run.check_pause()
@@ -160,33 +161,53 @@ def plan_hash(target: TargetSettings, names: set[str]) -> str:
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-async def _replan_when_config_changed(run: Run) -> None:
+async def _replan(run: Run) -> None:
     """Mark everyone and everything when the rules are not those of the last plan, in slices.
 
-    Whom the target knows is marked, too: what their directory was called may be forgotten.
+    So is what a directory told while nobody marked it for this target: it was not in the configuration, or
+    did not follow the directory. Whom the target knows is marked, too: what their directory was called may
+    be forgotten.
     """
     departures = await read_departures(run.worker.store)
     run.names = await followed(run.worker.settings, run.target, run.store)
     wanted, key = plan_hash(run.target, run.names), run.store.key("plan")
-    if await run.worker.store.call("GET", key) == wanted:
+    cursors = await read_cursors(run.worker.store)
+    planned, *kept = await run.worker.store.calls([("GET", key), *questions(run.store)])
+    changed, behind = planned != wanted, read_marked(kept).behind(cursors, run.names)
+    if not (changed or behind):
         return
-    before = set(await run.worker.store.call("SMEMBERS", run.store.key("followed")))
-    for directory in sorted(await run.worker.journal.directories()):
-        if directory_name(directory) in run.names | before:
-            await _mark_directory(run, directory)
-    async for emails in run.store.known_members():
-        await run.commit(run.store.mark([MEMBER + email for email in emails], run.now))
-    teams, names = await run.store.teams(), run.store.key("followed")
+    names = run.store.key("followed")
+    if changed:
+        before = set(await run.worker.store.call("SMEMBERS", names))
+        behind = [each for each in sorted(cursors) if directory_name(each) in run.names | before]
+    for directory in behind:
+        await _mark_directory(run, directory)
+    await _mark_known(run, behind)
+    here = {each: cursors[each] for each in behind if directory_name(each) in run.names}
     transaction = run.lease.transaction()
     departures.require(transaction)
-    transaction.add_all([
-        *run.store.mark([TEAM + title for title in teams], run.now),
-        ("DEL", names), *(("SADD", names, name) for name in sorted(run.names)),
-        ("DEL", run.store.key("planned")), ("SET", key, wanted),
-    ])  # fmt: skip
+    transaction.add_all(note_replanned(run.store, here))
+    if changed:
+        transaction.add_all([
+            ("DEL", names), *(("SADD", names, name) for name in sorted(run.names)),
+            ("DEL", run.store.key("planned")), ("SET", key, wanted),
+        ])  # fmt: skip
     if not await transaction.run():  # the lease is lost, or what is forgotten has changed: plan anew
         raise LeaseLostError(run.lease.key)
-    run.worker.log.info("target.replanned", target=run.target.name)
+    run.worker.log.info("target.replanned", target=run.target.name, changed=changed, directories=len(behind))
+
+
+async def _mark_known(run: Run, directories: Collection[str]) -> None:
+    """Mark whom the target knows, its teams, and the groups of these directories that it has teams for.
+
+    They may have been forgotten in the mirror.
+    """
+    async for emails in run.store.known_members():
+        await run.commit(run.store.mark([MEMBER + email for email in emails], run.now))
+    refs = await run.worker.store.call("HKEYS", run.store.key("titles"))
+    groups = [GROUP + ref for ref in sorted(refs) if split_ref(ref)[0] in directories]
+    teams = [TEAM + title for title in await run.store.teams()]
+    await run.commit(run.store.mark([*groups, *teams], run.now))
 
 
 async def _mark_directory(run: Run, directory: str) -> None:

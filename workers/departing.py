@@ -14,6 +14,7 @@ from bridge.store.clearance import Clearance, clear_shelf, renew
 from bridge.store.commit import LeaseLostError, Transaction
 from bridge.store.departures import Departure, Departures, begin, read_departures
 from bridge.store.lease import acquire
+from bridge.store.marked import forget_marked
 from bridge.store.mirror import directory_name
 from bridge.store.roll import all_targets, enrol, former_sources, strike
 from bridge.store.targets import TargetStore, target_id
@@ -76,6 +77,8 @@ async def _begin(worker: Worker, departures: Departures, name: str, departure: D
             if await worker.journal.read(journal, ends[journal], 1):
                 return  # what is accepted is folded first: the sweep rings for it
             transaction.add(*renew(store, journal))
+            for target in await all_targets(store, worker.settings):
+                transaction.add_all(forget_marked(target, journal))
     departures.put(transaction, name, begin(departure, ends))
     if await transaction.run():
         worker.log.info("directory.departs", directory=name)

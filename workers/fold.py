@@ -11,6 +11,7 @@ from bridge.store.departures import read_departures
 from bridge.store.erasure import Erased, read_erased
 from bridge.store.journal import START
 from bridge.store.lease import Lease, acquire
+from bridge.store.marked import note_marked
 from bridge.store.mirror import Command, directory_name, make_ref
 from bridge.store.targets import GROUP, MEMBER, cause_row
 from bridge.store.told import Told
@@ -88,6 +89,8 @@ async def _fold_batch(
     last = [*worker.mirror.counts(directory, touched), *note_late(worker, directory, late)]
     last += drop_erased(worker, directory, gone)
     last += chains.note(told, before)
+    for target in worker.targets_of(directory_name(directory)):
+        last.append(note_marked(target, directory, cursor, rows[-1][0]))
     last += [
         ("SET", journal.cursor_key(directory), rows[-1][0]),
         ("HINCRBY", worker.store.key("counters"), "folded", len(rows)),

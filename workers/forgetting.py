@@ -18,7 +18,8 @@ from bridge.store.commit import LeaseLostError
 from bridge.store.concern import Concern
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, make_ref
-from bridge.store.targets import GROUP, MEMBER, TargetStore, target_id
+from bridge.store.roll import all_targets
+from bridge.store.targets import GROUP, MEMBER, TargetStore
 from bridge.store.tombstones import (
     ADDRESS,
     MEMBERSHIP,
@@ -51,9 +52,10 @@ async def forget_old(worker: Worker, directory: str) -> int:
         return 0
     count = 0
     try:
+        targets = await all_targets(worker.store, worker.settings)
         for _ in range(MOST_SLICES):
             notes = await stones.due(before, SLICE)
-            await _Slice(worker, directory, lease, before).go_through(notes)
+            await _Slice(worker, directory, lease, before, targets).go_through(notes)
             count += len(notes)
             if len(notes) < SLICE or worker.stopping.is_set():
                 break
@@ -68,23 +70,26 @@ async def forget_old(worker: Worker, directory: str) -> int:
 
 @dataclass(slots=True)
 class _Slice:
-    """Some notes gone through. `before`: unix ms; `stamp`: the newest thing forgotten."""
+    """Some notes gone through. `before`: unix ms; `stamp`: the newest thing forgotten.
+
+    `targets`: all there are or were, whichever directory they follow: one that is out of the configuration
+    may come back, and what it has not followed yet is to be found then.
+    """
 
     worker: Worker
     directory: str
     lease: Lease
     before: int
+    targets: Collection[TargetStore]
     stamp: int = 0
     commands: list[Command] = field(default_factory=list)
     stones: Tombstones = field(init=False)
     concern: Concern = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look at all targets of the configuration, whichever directory they follow."""
-        store = self.worker.store
-        self.stones = Tombstones(store, self.directory)
-        targets = [TargetStore(store, target_id(each)) for each in self.worker.settings.targets]
-        self.concern = Concern(store, targets)
+        """Look at them."""
+        self.stones = Tombstones(self.worker.store, self.directory)
+        self.concern = Concern(self.worker.store, self.targets)
 
     async def go_through(self, notes: Collection[Note]) -> None:
         """Forget what may be forgotten; take away or postpone each note."""

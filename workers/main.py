@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from arq.worker import func
 
 from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, TargetSettings, read_settings
+from bridge.store.marked import questions, read_cursors, read_marked
 from bridge.store.presence import tell_alive, tell_gone
 from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
 from bridge.store.schema import SchemaError, prepare_schema
@@ -82,12 +84,17 @@ async def _run_job(name: str, job: Any) -> None:
 
 async def sweep_once(worker: Worker) -> int:
     """Ring for what waits; how many jobs were rung for."""
-    now = worker.clock()
-    ready = [target_id(target) for target in worker.settings.targets if await _has_work(worker, target, now)]
+    now, cursors = worker.clock(), await read_cursors(worker.store)
+    ready = [
+        target_id(target)
+        for target in worker.settings.targets
+        if await _has_work(worker, target, now, cursors)
+    ]
     return int(await worker.store.run("sweep", worker.store.prefix, now, *ready))
 
 
-async def _has_work(worker: Worker, target: TargetSettings, now: int) -> bool:
+async def _has_work(worker: Worker, target: TargetSettings, now: int, cursors: Mapping[str, str]) -> bool:
+    """Tell whether there is something to be done at a target. `cursors`: see `read_cursors`."""
     store = TargetStore(worker.store, target_id(target))
     if await store.paused():
         return False
@@ -98,8 +105,13 @@ async def _has_work(worker: Worker, target: TargetSettings, now: int) -> bool:
     first = store.id not in worker.greeted  # its configuration may have changed since the last process
     worker.greeted.add(store.id)
     waits = ["work", "pending", *(["twins", "lost"] if target.mode == "apply" else [])]
-    due = await worker.store.calls([("ZCOUNT", store.key(what), "-inf", now) for what in waits])
-    return first or any(due)
+    counting = [("ZCOUNT", store.key(what), "-inf", now) for what in waits]
+    before, *answers = await worker.store.calls(
+        [("SMEMBERS", store.key("followed")), *questions(store), *counting]
+    )
+    names = worker.settings.directories_of(target.name) | set(before)
+    behind = read_marked(answers[:2]).behind(cursors, names)
+    return first or bool(behind) or any(answers[2:])
 
 
 async def keep_alive(worker: Worker) -> None:

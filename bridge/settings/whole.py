@@ -55,6 +55,11 @@ class Settings(Section):
         told = [source for source in self.sources if source.directory_name == directory]
         return [t for t in self.targets if any(s.targets is None or t.name in s.targets for s in told)]
 
+    def directories_of(self, target: str) -> set[str]:
+        """Return the configured names of the directories that a target (by its name) is told of."""
+        told = (source for source in self.sources if source.targets is None or target in source.targets)
+        return {source.directory_name for source in told}
+
     def reader_of(self, directory: str) -> SourceSettings | None:
         """Return the source whose `api_url` a directory (by its configured name) is read back from."""
         told = (source for source in self.sources if source.directory_name == directory)

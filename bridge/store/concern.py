@@ -16,7 +16,7 @@ class Concern:
     """The concern of some targets for people, groups and teams."""
 
     def __init__(self, store: Store, targets: Collection[TargetStore]) -> None:
-        """`targets`: those of the configuration."""
+        """`targets`: whose concern it is."""
         self._store = store
         self._targets = targets
 

@@ -7,6 +7,7 @@
 --   FORGET hash field value             deletes a field unless it has changed meanwhile
 --   NEWS key now quiet                  notes that news came; `start` is when this burst of news began
 --   RING job subject now                rings for a job
+--   STRETCH hash field first last  lengthens the stretch `begin end` in a field if it ends at first, else begins one
 --   NOTE stream most id row list last ttl  appends a row to a stream, and its id to a list
 -- Returns 0 when all held, else the number of the requirement that did not.
 local prefix, at = ARGV[1], 3
@@ -44,6 +45,10 @@ local own = {
   end,
   RING = function(job, subject, now)
     ring(prefix, job, subject, now)
+  end,
+  STRETCH = function(hash, field, first, last)
+    local begin, finish = string.match(redis.call('HGET', hash, field) or '', '^(%S+) (%S+)$')
+    redis.call('HSET', hash, field, (finish == first and begin or first) .. ' ' .. last)
   end,
   NOTE = function(stream, most, id, row, list, last, ttl)
     redis.call('RPUSH', list, redis.call('XADD', stream, 'MAXLEN', '~', most, id, 'c', row))
