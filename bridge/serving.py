@@ -19,6 +19,7 @@ from bridge.figures import open_figures
 from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
+from bridge.store.durability import replica_risks
 from bridge.store.front import FrontStore
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, open_store
@@ -38,7 +39,7 @@ async def opened_journal(settings: Settings) -> AsyncIterator[Journal]:
     """Open the journal for as long as an application runs."""
     store = open_store(settings.redis, _REDIS_SECONDS, single=True)
     try:
-        yield Journal(store, settings.redis.replicas)
+        yield Journal(store, settings.redis.replicas, replica_risks(settings.redis))
     finally:
         await store.close()
 

@@ -335,6 +335,15 @@ def test_addresses_of_redis(url: str) -> None:
     assert parse({"redis": {"url": url}}).redis.url == url
 
 
+def test_behind_sentinel_a_replica_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless something else is written down; also where the address is kept elsewhere."""
+    sentinel = "redis+sentinel://h1:26379/service/0"
+    monkeypatch.setenv("REDIS_URL", sentinel)
+    assert [parse({"redis": {"url": url}}).redis.replicas for url in (sentinel, "env:REDIS_URL")] == [1, 1]
+    assert [parse({"redis": {"url": url}}).redis.replicas for url in ("embedded", "redis://h")] == [0, 0]
+    assert [parse({"redis": {"url": sentinel, "replicas": n}}).redis.replicas for n in (0, 2)] == [0, 2]
+
+
 def test_an_address_of_redis_may_be_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may hold a password, so it is taken from the environment or a file, and is shown nowhere."""
     url = f"rediss://bridge:{HIDDEN}@h1:6380/2"

@@ -28,7 +28,7 @@ from bridge.settings import (
     inline_secrets,
     read_settings,
 )
-from bridge.store.durability import SAFE, read_config, risks
+from bridge.store.durability import SAFE, read_config, replica_risks, risks
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.targets.base import (
@@ -191,7 +191,7 @@ async def _look_at_redis(redis: RedisSettings, store: Store) -> list[Finding]:
         return [bad("redis", f"{place}: {_said(error)}: is it up, and is redis.url right?")]
     if reason := await Journal(store).not_ready():
         return [bad("redis", f"{place}: {mask_secrets(reason)}")]
-    return [good("redis", f"{place}: it answers and stores"), await _durability(store)]
+    return [good("redis", f"{place}: it answers and stores"), await _durability(redis, store)]
 
 
 def _said(error: Exception) -> str:
@@ -218,13 +218,15 @@ def _cannot_start(redis: RedisSettings) -> str | None:
     return None
 
 
-async def _durability(store: Store) -> Finding:
+async def _durability(redis: RedisSettings, store: Store) -> Finding:
     """Tell whether Redis keeps what it is given."""
-    told = await read_config(store)
+    told, found = await read_config(store), replica_risks(redis)
     if told is None:
         wanted = ", ".join(f"{name} {value}" for name, value in SAFE.items())
-        return warn("redis.durability", f"it does not tell its settings: make sure of {wanted}")
-    if found := risks(told):
+        found.append(f"it does not tell its settings: make sure of {wanted}")
+    else:
+        found += risks(told)
+    if found:
         return warn("redis.durability", "; ".join(found))
     return good("redis.durability", "what it has accepted is on disk; nothing is evicted")
 

@@ -28,6 +28,14 @@ def _redis_url(value: str) -> str:
     return value
 
 
+_SENTINEL = "redis+sentinel://"
+
+
+def _usual_replicas(given: dict[str, Any]) -> int:
+    """Return how many replicas hold an event where nothing is written: behind Sentinel one fails over."""
+    return int(str(given.get("url", "")).startswith(_SENTINEL))
+
+
 class RedisSettings(Section):
     """[redis]"""
 
@@ -39,7 +47,12 @@ class RedisSettings(Section):
     )
     data_dir: Path = Field(Path("./data"), examples=["./data"])
     prefix: str = Field("bridge", pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["bridge"])
-    replicas: int = Field(0, ge=0, examples=[0])
+    replicas: int = Field(default_factory=_usual_replicas, ge=0, examples=[1])
+
+    @property
+    def fails_over(self) -> bool:
+        """Tell whether another server may take over, with what it has been told by then."""
+        return self.url.startswith(_SENTINEL)
 
     @property
     def socket(self) -> Path:

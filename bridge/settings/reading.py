@@ -72,6 +72,8 @@ def _explain(item: Any) -> list[str]:
     where = _where(item["loc"])
     text: str = item["msg"].removeprefix("Value error, ")
     error = item.get("ctx", {}).get("error")
+    if item["type"] == "default_factory_not_called":  # what it depends on is wrong: that is told
+        return []
     if isinstance(error, ProblemsError):
         return [f"{where}.{line}" if where else line for line in error.problems]
     if item["type"] == "extra_forbidden":

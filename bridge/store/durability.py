@@ -1,5 +1,6 @@
 """Does Redis keep what it is given?"""
 
+from bridge.settings import RedisSettings
 from bridge.store.redis import STORE_ERRORS, Store
 
 SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
@@ -9,6 +10,15 @@ _UNSAFE = {
     "maxmemory-policy": "a full Redis throws events away",
 }
 _ASKED = (*SAFE, "maxmemory")
+
+
+def replica_risks(redis: RedisSettings) -> list[str]:
+    """Return what the configuration itself lets be lost, in words."""
+    if redis.replicas or not redis.fails_over:
+        return []
+    return [
+        "redis.replicas is 0: a failover loses what no replica had yet of the accepted events (set it to 1)"
+    ]
 
 
 async def durability(store: Store) -> list[str]:

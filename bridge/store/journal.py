@@ -50,10 +50,14 @@ class Receipt(Struct, frozen=True):
 class Journal:
     """The streams of all directories under one prefix."""
 
-    def __init__(self, store: Store, replicas: int = 0) -> None:
-        """`replicas`: how many replicas must have an event before it counts as stored."""
+    def __init__(self, store: Store, replicas: int = 0, risks: Sequence[str] = ()) -> None:
+        """`replicas`: how many replicas must have an event before it counts as stored.
+
+        `risks`: what the configuration lets be lost, in words.
+        """
         self._store = store
         self._replicas = replicas
+        self._risks = list(risks)
 
     def key(self, directory: str) -> str:
         """Return the stream of a directory."""
@@ -134,7 +138,7 @@ class Journal:
 
     async def warnings(self) -> list[str]:
         """Return what Redis may lose of what it is given, as far as it tells."""
-        return await durability(self._store)
+        return self._risks + await durability(self._store)
 
     async def cursor(self, directory: str) -> str:
         """Return the id of the last folded event of a directory."""

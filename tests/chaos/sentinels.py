@@ -87,6 +87,10 @@ class Cluster:
         port = self.primary()
         return self._processes[port] if port else None
 
+    def set(self, port: int, name: str, value: str) -> None:
+        """Change a setting of one of them."""
+        assert self._ask(port, "CONFIG", "SET", name, value)
+
     def pid(self, port: int) -> int:
         """Return the process that listens there."""
         return self._processes[port].pid
