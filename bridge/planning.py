@@ -205,7 +205,7 @@ class Draft:
         for email, remote in found.items():
             ident = known[email].id if email in known else None
             there = remote or (await self._by_id(ident) if ident else None)
-            known[email] = bound(known.get(email), there, inviting.get(email))
+            known[email] = bound(known.get(email), there, inviting.get(email), self.now)
         former = former_addresses(self.persons[email] for email in emails)
         self.bindings |= await self.store.members({address for _, address in former} - self.bindings.keys())
         absent = MemberBinding(State.ABSENT)

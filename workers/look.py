@@ -59,7 +59,7 @@ async def read_members(
     commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
     after = {}
     for email, remote in found.items():
-        after[email] = bound(before.get(email), remote, inviting.get(email))
+        after[email] = bound(before.get(email), remote, inviting.get(email), run.now)
         commands.append(run.store.put_member(email, after[email]))
         if email in before and before[email].teams and not after[email].teams:
             commands += leave_teams(run, email, before[email], teams)

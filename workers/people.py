@@ -286,7 +286,7 @@ async def watch_pending(run: Run) -> None:
 
 
 async def _set_role(run: Run, people: People, change: SetRole) -> None:
-    after = replace(people.plans[change.object].binding, role=change.role)
+    after = people.plans[change.object].binding.with_role(change.role, run.now)
     await _change(run, people, change, after, lambda: run.client.set_role(change.id, change.role))
 
 

@@ -4,10 +4,12 @@ After Entra's accidental-deletion threshold, octoDNS' unsafe plans and Google's 
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from bridge.plan.changes import Remove
+from bridge.plan.members import MemberPlan
 from bridge.plan.scope import email_matches
 from bridge.settings import GuardSettings
 
@@ -41,14 +43,67 @@ def never(fresh: Fresh) -> Hold | None:
     return None
 
 
-def needs_person(guard: GuardSettings, removal: Remove, fresh: Fresh) -> Hold | None:
-    """Return why a removal needs a person's approval, whatever its number."""
-    if removal.moved_to:
-        return Hold("the user's address changed; the old account may hold content: approve to remove it")
-    if fresh.is_admin:
-        return Hold("an admin of the organisation is removed only when a person approves")
-    if email_matches(guard.protect, removal.object):
-        return Hold("on the guard's protect list: removed only when a person approves")
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A removal, with all that a reason to hold it may look at. `now`: unix ms."""
+
+    guard: GuardSettings
+    plan: MemberPlan
+    removal: Remove
+    fresh: Fresh
+    now: int
+
+    def within_window(self, at: int) -> bool:
+        """Tell whether a moment (unix ms, 0 for never) is younger than the guard's window."""
+        return bool(at) and self.now - at < self.guard.window * 1000
+
+
+def _moved(case: Case) -> str | None:
+    if case.removal.moved_to:
+        return "the user's address changed; the old account may hold content: approve to remove it"
+    return None
+
+
+def _is_admin(case: Case) -> str | None:
+    if case.fresh.is_admin:
+        return "an admin of the organisation is removed only when a person approves"
+    return None
+
+
+def _was_admin(case: Case) -> str | None:
+    """Whoever is lowered first and deleted then must not slip through as nobody in particular."""
+    binding = case.plan.binding
+    if case.within_window(binding.admin_at):
+        return (
+            f"was an admin of the organisation within {_hours(case.guard.window)}: "
+            "removed only when a person approves"
+        )
+    if binding.role_before == "admin":
+        return "was an admin before the directory named them: removed only when a person approves"
+    return None
+
+
+def _protected(case: Case) -> str | None:
+    if email_matches(case.guard.protect, case.removal.object):
+        return "on the guard's protect list: removed only when a person approves"
+    return None
+
+
+# Why a removal waits for a person whatever its number; the first that holds is the one people read.
+REASONS: tuple[Callable[[Case], str | None], ...] = (_moved, _is_admin, _was_admin, _protected)
+
+
+def needs_person(guard: GuardSettings, plan: MemberPlan, fresh: Fresh, now: int) -> Hold | None:
+    """Return why a removal needs a person's approval, whatever its number; None without a removal.
+
+    `plan`: of the leaver, with what is known of them; `now`: unix ms.
+    """
+    if plan.removal is None:
+        return None
+    case = Case(guard, plan, plan.removal, fresh, now)
+    for reason in REASONS:
+        if text := reason(case):
+            return Hold(text)
     return None
 
 

@@ -131,7 +131,7 @@ def judge_removals(
             yield Verdict(None, decision)
             continue
         here = replace(window, counted=removed)
-        hold = _judge_removal(guard, plan, fresh, record.parked.get(ident), decision, here)
+        hold = _judge_removal(guard, plan, fresh, record, decision, here)
         hold = hold or _excepted_before(record, ident, plan.wanted.token if decision is None else "")
         yield Verdict(hold, decision, fresh.is_admin)
         if hold is None:
@@ -143,18 +143,18 @@ def _judge_removal(
     guard: GuardSettings,
     plan: MemberPlan,
     fresh: Fresh,
-    parked: Held | None,
+    record: Record,
     decision: Decision | None,
     window: Window,
 ) -> Hold | None:
-    removal = plan.removal
+    removal, parked = plan.removal, record.parked.get(removal_id(plan.wanted.email))
     if plan.pending or removal is None:
         return Hold(PENDING_REASON)
     if final := never(fresh):
         return final
     if decision:
         return None
-    if hold := needs_person(guard, removal, fresh):
+    if hold := needs_person(guard, plan, fresh, record.now):
         return hold
     held = parked and plan.wanted.token in (
         parked.token,

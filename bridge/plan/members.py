@@ -39,7 +39,9 @@ class MemberBinding:
     `ours`: the bridge invited them; `kept`: they have a role from before and no rule has named it;
     `holders`: refs of the directory users it was last theirs; `teams`: team id → "given" by the bridge
     or "found" there; `failed_sso`: invited, but GitBook could not make them an SSO user;
-    `admitted`: the scope let them in once.
+    `admitted`: the scope let them in once; `role_before`: the role they had when they were found, before
+    the bridge changed it, None for whom it invited; `admin_at`: when they last were an admin, as far as is
+    known, unix ms, 0 for never.
     """
 
     state: State = State.UNKNOWN
@@ -52,6 +54,13 @@ class MemberBinding:
     admitted: bool = False
     holders: tuple[str, ...] = ()
     teams: Mapping[str, str] = field(default_factory=dict)
+    role_before: Role | None = None
+    admin_at: int = 0
+
+    def with_role(self, role: Role, now: int) -> "MemberBinding":
+        """Return it with another role; whoever loses that of an admin was one until now (unix ms)."""
+        was_admin = "admin" in (self.role, role)
+        return replace(self, role=role, admin_at=now if was_admin else self.admin_at)
 
 
 @dataclass(frozen=True, slots=True)

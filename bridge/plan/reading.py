@@ -18,8 +18,10 @@ def must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> boo
     return wanted.admitted or doubt or (binding is not None and binding.admitted)
 
 
-def bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None) -> MemberBinding:
-    """Return what is known after a reading.
+def bound(
+    before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None, now: int
+) -> MemberBinding:
+    """Return what is known after a reading at `now` (unix ms).
 
     Someone found whom the bridge did not invite keeps the role they have until a rule names it.
     `inviting`: an invite of theirs had no clear end; whether they were to keep a role.
@@ -27,15 +29,20 @@ def bound(before: MemberBinding | None, remote: RemoteMember | None, inviting: b
     if remote is None:
         waits = before is not None and before.state is State.INVITED
         return before if waits and before else MemberBinding(State.ABSENT)
-    if before is None and inviting is not None:
-        return MemberBinding(
-            State.KNOWN, remote.id, remote.role, remote.sso, ours=True, kept=inviting, admitted=True
-        )
     if before is None or before.state is State.ABSENT:
-        return MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, kept=True)
+        return _found(remote, inviting if before is None else None).with_role(remote.role, now)
     same = before.id in (None, remote.id)
     teams = before.teams if same else {}
-    return replace(before, state=State.KNOWN, id=remote.id, role=remote.role, sso=remote.sso, teams=teams)
+    known = replace(before, state=State.KNOWN, id=remote.id, sso=remote.sso, teams=teams)
+    return known.with_role(remote.role, now)
+
+
+def _found(remote: RemoteMember, inviting: bool | None) -> MemberBinding:
+    """Return what is known of somebody who was unknown: invited by a call without a clear end, or there."""
+    here = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso)
+    if inviting is not None:
+        return replace(here, ours=True, kept=inviting, admitted=True)
+    return replace(here, kept=True, role_before=remote.role)
 
 
 def former_addresses(persons: Iterable[Person]) -> list[tuple[str, str]]:

@@ -13,9 +13,17 @@ from bridge.plan.guard import (
     parked_id,
     removal_limit,
 )
+from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted
 from bridge.settings import GuardSettings
 
 GUARD = GuardSettings()
+DAY = 86_400_000
+NOW = 100 * DAY
+
+
+def leaver(removal: Remove, binding: MemberBinding | None = None) -> MemberPlan:
+    """Somebody who is to be removed."""
+    return MemberPlan(Wanted(removal.object, False), binding or MemberBinding(State.KNOWN, "m1"), (removal,))
 
 
 def guard(**keys: object) -> GuardSettings:
@@ -129,9 +137,27 @@ def test_owner_and_last_admin_are_never_removed() -> None:
 )
 def test_some_removals_need_a_person(removal: Remove, fresh: Fresh, waits: bool) -> None:
     """Moved addresses, admins and the protect list, whatever the number of removals."""
-    hold = needs_person(guard(protect=["CTO@acme.test", "vip-*@acme.test"]), removal, fresh)
+    hold = needs_person(guard(protect=["CTO@acme.test", "vip-*@acme.test"]), leaver(removal), fresh, NOW)
     assert waits == (hold is not None)
     assert not (hold and hold.final)
+
+
+@pytest.mark.parametrize(
+    ("binding", "waits"),
+    [
+        (MemberBinding(State.KNOWN, "m1", "read"), False),
+        (MemberBinding(State.KNOWN, "m1", "read", admin_at=NOW - DAY + 1), True),
+        (MemberBinding(State.KNOWN, "m1", "read", admin_at=NOW - DAY), False),
+        (MemberBinding(State.KNOWN, "m1", "read", role_before="admin"), True),
+        (MemberBinding(State.KNOWN, "m1", "read", role_before="create"), False),
+    ],
+)
+def test_who_was_an_admin_needs_a_person(binding: MemberBinding, waits: bool) -> None:
+    """Within the window, or before the bridge touched them: a lower role first changes nothing."""
+    plan = leaver(Remove("ana@acme.test", ""), binding)
+    hold = needs_person(GUARD, plan, Fresh(), NOW)
+    assert waits == (hold is not None)
+    assert not hold or "was an admin" in hold.reason
 
 
 # -- ids

@@ -189,6 +189,95 @@ async def test_admins_and_protected_people_wait_for_a_person(world: World) -> No
     assert (world.members(), await world.parked()) == ({}, {})
 
 
+@pytest.fixture
+async def admins(world: World) -> World:
+    """The bridge has made ana an admin, by a rule; bo is a reader."""
+    world.configure(teams=[], roles=[{"group": "Admins", "role": "admin"}])
+    await world.hire("ana", "bo")
+    await world.group("g1", "Admins", "ana")
+    await world.settle()
+    await world.approve()
+    await world.settle()
+    assert world.members() == {"ana": "admin", "bo": "read"}
+    return world
+
+
+async def test_an_admin_who_is_lowered_first_is_not_removed_without_approval(admins: World) -> None:
+    """Out of the admin group, then deleted: the usual order of off-boarding. Approved, they go."""
+    await admins.take_out("g1", "ana")
+    await admins.settle()
+    assert admins.members()["ana"] == "read"
+    admins.sleep(DAY - HOUR)
+    await admins.fire("ana", "bo")
+    await admins.settle()
+    assert admins.members() == {"ana": "read"}
+    assert "was an admin of the organisation within 24 h" in (await admins.parked())["m:ana"]
+    await admins.approve()
+    await admins.settle()
+    assert (admins.members(), await admins.parked()) == ({}, {})
+
+
+async def test_a_lowering_and_a_deletion_that_are_seen_at_once_are_held_too(admins: World) -> None:
+    """They have the role still when they are to go."""
+    await admins.add("g1", "ana")
+    await admins.take_out("g1", "ana")
+    await admins.fire("ana")
+    await admins.settle()
+    assert admins.members()["ana"] == "admin"
+    assert "an admin of the organisation" in (await admins.parked())["m:ana"]
+
+
+async def test_who_was_an_admin_longer_ago_is_removed_like_any_other(admins: World) -> None:
+    """The window is over, and the bridge had made them an admin itself."""
+    await admins.take_out("g1", "ana")
+    await admins.settle()
+    admins.sleep(DAY + HOUR)
+    await admins.fire("ana")
+    await admins.settle()
+    assert (admins.members(), await admins.parked()) == ({"bo": "read"}, {})
+
+
+async def test_who_was_an_admin_before_the_bridge_came_waits_for_a_person(world: World) -> None:
+    """However long ago a rule has lowered them."""
+    world.sandbox.seed_member("ana@acme.test", "admin")
+    await world.hire("ana")
+    await world.settle()
+    world.sleep(30 * DAY)
+    world.configure(roles=[{"group": "Writers", "role": "comment"}])
+    await world.group("g1", "Writers", "ana")
+    await world.settle()
+    assert world.members() == {"ana": "comment"}
+    world.sleep(30 * DAY)
+    await world.fire("ana")
+    await world.settle()
+    assert world.members() == {"ana": "comment"}
+    assert "was an admin before" in (await world.parked())["m:ana"]
+
+
+async def test_an_admin_whose_address_changes_on_the_way_is_held(admins: World) -> None:
+    """Lowered, renamed, deleted: the account that was an admin's is held, whatever became of its user."""
+    await admins.take_out("g1", "ana")
+    await admins.settle()
+    await admins.tell("user.updated", ("ana", "ana@new.test", None))
+    await admins.settle()
+    assert "address changed" in (await admins.parked())["m:ana"]
+    await admins.fire("ana")
+    await admins.settle()
+    assert "was an admin" in (await admins.parked())["m:ana"]
+    assert "ana" in admins.members()
+
+
+async def test_an_admin_whose_lowering_got_no_answer_is_held(admins: World) -> None:
+    """The call took effect although nobody heard of it: the reading after it finds no admin any more."""
+    admins.sandbox.inject(next=[{"match": "PATCH .*/members/", "fault": "reset", "after": True, "times": 9}])
+    await admins.take_out("g1", "ana")
+    await admins.turn()
+    admins.sandbox.heal()
+    await admins.fire("ana")
+    await admins.settle()
+    assert "was an admin" in (await admins.parked())["m:ana"]
+
+
 async def test_the_owner_of_the_token_is_never_removed(world: World) -> None:
     """Not even when a person approves."""
     owner = world.sandbox.owner.email
