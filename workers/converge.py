@@ -28,7 +28,7 @@ from workers.context import Worker
 from workers.fold import QUIET_MS
 from workers.lost import look_again
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
-from workers.run import INTENT_MS, Run, TargetDownError
+from workers.run import INTENT_MS, Run, TargetDownError, asked_until
 from workers.teams import apply_teams
 from workers.titles import index_groups
 from workers.twins import watch_twins
@@ -103,7 +103,8 @@ async def _probe(run: Run) -> None:
     try:
         await run.read(run.client.ping())
     except TargetError as error:
-        await run.down(_down_state(run.state.state, error), error.message)
+        until = error.until if isinstance(error, RateLimitedError) else asked_until(error)
+        await run.down(_down_state(run.state.state, error), error.message, until)
     run.state = run.health()
     work = run.store.key("work")
     later = await run.worker.store.call("ZRANGEBYSCORE", work, f"({run.now}", "+inf")

@@ -196,7 +196,8 @@ class ReadRun:
     async def down(self, state: str, error: DirectoryError) -> NoReturn:
         """Rest, and then probe. Raises ApiDownError."""
         downs = self.state.downs + 1
-        resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(downs - 1, 4))
+        asked = error.until if isinstance(error, UnavailableError) else 0.0
+        resumes_at = max(asked, self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(downs - 1, 4)))
         self.worker.log.warning(
             "directory.down", directory=self.reads.directory, state=state, reason=error.message
         )
@@ -353,7 +354,7 @@ async def _back_off(run: ReadRun, work: Work, tries: int, error: DirectoryError)
     await run.commit(run.reads.defer(work, until, tries + 1))
 
 
-async def _count_failure(run: ReadRun, error: DirectoryError) -> None:
+async def _count_failure(run: ReadRun, error: UnavailableError) -> None:
     await run.note(replace(run.state, failures=run.state.failures + 1))
-    if run.state.failures >= FAILURES_IN_A_ROW:
+    if error.until or run.state.failures >= FAILURES_IN_A_ROW:
         await run.down("unavailable", error)

@@ -271,8 +271,9 @@ class Run:
             await self.down("credentials_rejected", error.message)
         self.failures += 1
         await self.back_off(list(objects), error.message)
-        if self.failures >= FAILURES_IN_A_ROW:
-            await self.down("unavailable", error.message)
+        until = asked_until(error)
+        if until or self.failures >= FAILURES_IN_A_ROW:
+            await self.down("unavailable", error.message, until)
 
     async def back_off(self, objects: Collection[str], reason: str, refused: bool = False) -> None:
         """Look at objects again later, the longer the more often it was."""
@@ -290,11 +291,14 @@ class Run:
             state, reason, resumes_at, self.failures, self.downs, refused, self.refusing, since
         )
 
-    async def down(self, state: str, reason: str) -> None:
-        """Stop until a probe finds the target well. Raises TargetDownError."""
+    async def down(self, state: str, reason: str, until: float = 0.0) -> None:
+        """Stop until a probe finds the target well. Raises TargetDownError.
+
+        `until`: no probe before (unix seconds), since the target has asked for that.
+        """
         self.downs += 1
         self._measure()
-        resumes_at = self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(self.downs - 1, 4))
+        resumes_at = max(until, self.now / 1000 + min(_PROBE_MOST, 2.0 ** min(self.downs - 1, 4)))
         self.failures = 0
         self.state = self.health(state, reason, resumes_at)
         await self.commit([self.store.put_state(self.state)])
@@ -394,6 +398,14 @@ class Run:
         reasons, self.later, self.buried, self.tripped = [*self.tripped.values()], {}, set(), {}
         if reasons and self.refusing:
             await self.down("unavailable", f"refuses one object after another: {reasons[0]}")
+
+
+def asked_until(error: TargetError) -> float:
+    """Return until when the target as a whole asks to be left alone (unix seconds), 0: it does not.
+
+    A 503 that names a time says so of the service, whatever was called (RFC 9110, 10.2.3).
+    """
+    return error.until if isinstance(error, UnavailableError) else 0.0
 
 
 def member_object(email: str) -> str:

@@ -5,18 +5,18 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from bridge import rate_limit_headers
 from bridge.alerts.messages import Message, make_request
 from bridge.logs import mask_email, mask_secrets
 from bridge.settings import AlertSettings
 
 SECONDS = 10.0  # for one attempt, whatever the receiver does
 ATTEMPTS = 2  # at once; then the ledger says when
-LONGEST_WAIT = 3600.0  # seconds that a receiver may ask for
+LONGEST_WAIT = rate_limit_headers.LONGEST_WAIT  # seconds that a receiver may ask for
 _READ, _LONGEST_WORD = 4096, 80  # bytes of an answer that are looked at, characters that are told
 
 
@@ -88,7 +88,8 @@ async def _refusal(alert: AlertSettings, answer: httpx.Response, now: float) -> 
     status = answer.status_code
     word = _mask(alert, await _text(answer))[:_LONGEST_WORD].strip()
     reason = f"it answered {status}" + (f" ({word})" if word else "")
-    return UndeliveredError(reason, _asked_wait(answer, now) if status in (429, 503) else 0.0, status >= 500)
+    wait = (rate_limit_headers.retry_after(answer.headers, now) or 0.0) if status in (429, 503) else 0.0
+    return UndeliveredError(reason, wait, passing=status >= 500 and not wait)
 
 
 async def _text(answer: httpx.Response) -> str:
@@ -106,13 +107,3 @@ def _mask(alert: AlertSettings, text: str) -> str:
     for secret in (*(each.reveal() for each in alert.secrets), *parts):
         text = text.replace(secret, "***")
     return mask_email(mask_secrets(text))
-
-
-def _asked_wait(answer: httpx.Response, now: float) -> float:
-    """Return how many seconds `Retry-After` asks for (RFC 9110, 10.2.3), 0 for none that can be read."""
-    text = answer.headers.get("retry-after", "")
-    try:
-        wait = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - now
-    except (ValueError, TypeError):
-        return 0.0
-    return min(max(0.0, wait), LONGEST_WAIT)

@@ -27,6 +27,11 @@ class LimitedError(DirectoryError):
 class UnavailableError(DirectoryError):
     """Again later: 5xx, no answer, or an answer that nobody can read."""
 
+    def __init__(self, message: str, until: float = 0.0) -> None:
+        """`until`: not before (unix seconds, by our clock), as the directory asks for; 0: it does not."""
+        super().__init__(message)
+        self.until = until
+
 
 class RejectedError(DirectoryError):
     """Again when the token works: it is not taken, or `api_url` is not the organisation's."""

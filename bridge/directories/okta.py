@@ -19,8 +19,9 @@ from bridge.directories.base import (
     RejectedError,
     UnavailableError,
 )
-from bridge.directories.pace import Pace, told_time
+from bridge.directories.pace import Pace
 from bridge.plan.scope import is_address
+from bridge.rate_limit_headers import told_time
 from bridge.settings import Secret, SourceSettings
 
 _NOT_FOUND = "E0000007"  # Okta's code for an object that is not there: other 404s are no answer of its API
@@ -137,7 +138,8 @@ class Okta:
         if status == 401:
             raise RejectedError(f"Okta does not take the token (401): {_code(answer)}")
         if status >= 500 or 300 <= status < 400:
-            raise UnavailableError(f"Okta answered {status}")
+            wait = pace.wait(self.clock()) if status == 503 else 0.0
+            raise UnavailableError(f"Okta answered {status}", self.clock() + wait if wait else 0.0)
 
     def _compare_clocks(self, answer: httpx.Response, sent: float) -> None:
         """Narrow down how far our clock is ahead. `Date` has whole seconds, so one answer gives bounds."""

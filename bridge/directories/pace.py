@@ -5,10 +5,11 @@ calls apart, for the whole organisation: https://developer.okta.com/docs/referen
 """
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+
+from bridge.rate_limit_headers import LONGEST_WAIT, reset_wait, retry_after, told_wait
 
 LEFT_TO_OTHERS = 0.25  # of a window's calls: the organisation's other programs need them
-LONGEST_WAIT = 3600.0
+_RESET = "x-rate-limit-reset"
 _BLIND_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # for a 429 that does not say until when
 
 
@@ -22,36 +23,25 @@ class Pace:
 
     def seen(self, status: int, headers: Mapping[str, str], now: float) -> None:
         """Learn from an answer. `now`: unix seconds."""
-        wait = _reset_wait(headers, now)
         if status == 429:  # of too many calls at once, too, with a limit of 0
             blind = _BLIND_WAITS[min(self._strikes, len(_BLIND_WAITS) - 1)]
             self._strikes += 1
+            wait = told_wait(headers, _RESET, now)
             self._blocked_until = now + (blind if wait is None else max(wait, min(blind, 8.0)))
             return
         self._strikes = 0
+        if status == 503 and (asked := retry_after(headers, now)):
+            self._blocked_until = now + asked
+            return
+        wait = reset_wait(headers, _RESET, now)
         limit, remaining = _number(headers, "x-rate-limit-limit"), _number(headers, "x-rate-limit-remaining")
         if wait is not None and limit and remaining is not None and remaining <= limit * LEFT_TO_OTHERS:
             self._blocked_until = now + wait
 
     def wait(self, now: float) -> float:
         """Return how many seconds the next call has to wait."""
-        return max(0.0, self._blocked_until - now)
-
-
-def told_time(headers: Mapping[str, str]) -> float | None:
-    """Return the time of an answer by the sender's clock (`Date`, unix seconds), None without one."""
-    try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError, OverflowError):
-        return None
-
-
-def _reset_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds until the window ends, by the directory's own clock where it tells it."""
-    reset, theirs = _number(headers, "x-rate-limit-reset"), told_time(headers)
-    if reset is None:
-        return _number(headers, "retry-after")
-    return min(max(1.0, reset - (int(now) if theirs is None else theirs)), LONGEST_WAIT)
+        left = self._blocked_until - now
+        return left if 0 < left <= LONGEST_WAIT else 0.0  # it never is longer: then a clock was set
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:

@@ -135,7 +135,9 @@ async def _play(sandbox: Sandbox, request: Request, fault: str) -> Response | No
         return Truncated(getattr(request.state, "abort", None))
     if fault == "429":
         return _too_many(sandbox, request)
-    return _response(Answer(int(fault), error(int(fault), "Made to fail by the sandbox")))
+    asked = sandbox.faults.retry_after if fault == "503" else None
+    headers = {} if asked is None else {"Retry-After": str(asked)}
+    return _response(Answer(int(fault), error(int(fault), "Made to fail by the sandbox")), headers)
 
 
 async def _hang(sandbox: Sandbox, request: Request) -> bool:

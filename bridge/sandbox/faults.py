@@ -44,7 +44,7 @@ class Faults:
         "not_json" (200 with an HTML page); "truncated" (200, and cut in the middle of the JSON)
     next: the same for single calls, before `always`; the first that matches is used up
     latency: seconds before each call is looked at
-    retry_after: seconds told in a Retry-After header by a 429 of `always` or `next`
+    retry_after: seconds told in a Retry-After header by a 429 or 503 of `always` or `next`
     rejected_token: 401 for every call
     organization_gone: 404 for the whole organisation, though `/user` still answers
     removal_202: DELETE of a member is only a removal request; they stay

@@ -39,6 +39,11 @@ class UnavailableError(TargetError):
 
     unclear = True
 
+    def __init__(self, message: str, until: float = 0.0) -> None:
+        """`until`: not before (unix seconds, by our clock), as the target asks for; 0: it does not."""
+        super().__init__(message)
+        self.until = until
+
 
 class CredentialsRejectedError(TargetError):
     """Again when the token works: 401, or an organisation that cannot be seen."""

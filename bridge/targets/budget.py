@@ -4,12 +4,12 @@ GitBook sends `X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds by i
 kinds of calls apart (GitBook's docs, "Rate limiting"; the numbers are unpublished).
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-LONGEST_WAIT = 3600.0
+from bridge.rate_limit_headers import LONGEST_WAIT, reset_wait, told_wait
+
+_RESET = "x-ratelimit-reset"
 _BLIND_WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 
 
@@ -47,12 +47,12 @@ class Budgets:
     def seen(self, kind: str, status: int, headers: Mapping[str, str], now: float) -> None:
         """Learn from an answer. `now`: unix seconds."""
         budget = self._kinds.setdefault(kind, _Budget())
-        wait = _reset_wait(headers, now)
+        wait = reset_wait(headers, _RESET, now)
         limit, remaining = _number(headers, "x-ratelimit-limit"), _number(headers, "x-ratelimit-remaining")
         if wait is not None and limit is not None and remaining is not None:
             budget.limit, budget.remaining, budget.resets_at = limit, remaining, now + wait
         if status == 429:
-            self._blocked(budget, headers, wait, now)
+            self._blocked(budget, told_wait(headers, _RESET, now), now)
             return
         budget.strikes = 0
         if remaining == 0 and wait is not None:
@@ -60,13 +60,12 @@ class Budgets:
         if remaining is not None:
             self._share(budget)
 
-    def _blocked(self, budget: _Budget, headers: Mapping[str, str], wait: float | None, now: float) -> None:
-        told = wait if wait is not None else _retry_after(headers, now)
+    def _blocked(self, budget: _Budget, told: float | None, now: float) -> None:
         blind = _BLIND_WAITS[min(budget.strikes, len(_BLIND_WAITS) - 1)]
         budget.strikes += 1
         budget.remaining = 0
-        budget.blocked_until = now + min(max(1.0, told if told is not None else blind), LONGEST_WAIT)
-        if sum(each.blocked_until > now and each.strikes > 0 for each in self._kinds.values()) > 1:
+        budget.blocked_until = now + (blind if told is None else told)
+        if sum(_left(each.blocked_until, now) > 0 < each.strikes for each in self._kinds.values()) > 1:
             longest = max(each.blocked_until for each in self._kinds.values())
             for each in self._kinds.values():  # a second kind was refused too: it is one limit for all
                 each.blocked_until = longest
@@ -95,44 +94,25 @@ class Budgets:
         """
         budget = self._kinds.get(kind)
         if budget is None:
-            asleep = [each for each in self._kinds.values() if each.blocked_until > now and each.strikes]
-            return max((each.blocked_until - now for each in asleep), default=0.0) if len(asleep) > 1 else 0.0
-        if budget.blocked_until > now:
-            return budget.blocked_until - now
-        if budget.resets_at > now and budget.remaining < budget.limit / 4:
-            return (budget.resets_at - now) / (budget.remaining + 1)
+            asleep = [
+                each for each in self._kinds.values() if each.strikes and _left(each.blocked_until, now)
+            ]
+            return max(_left(each.blocked_until, now) for each in asleep) if len(asleep) > 1 else 0.0
+        if blocked := _left(budget.blocked_until, now):
+            return blocked
+        if budget.remaining < budget.limit / 4:
+            return _left(budget.resets_at, now) / (budget.remaining + 1)
         return 0.0
+
+
+def _left(until: float, now: float) -> float:
+    """Return the seconds until then; 0 where it is further away than any wait, since a clock was set."""
+    left = until - now
+    return left if 0 < left <= LONGEST_WAIT else 0.0
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
     try:
         return int(float(headers[name]))
     except (KeyError, ValueError, OverflowError):
-        return None
-
-
-def _reset_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds until the window ends, by the target's own clock where it tells it."""
-    reset = _number(headers, "x-ratelimit-reset")
-    if reset is None:
-        return None
-    date = _date(headers, "date")
-    theirs = math.floor(now) if date is None else date
-    return float(min(max(1.0, reset - theirs), LONGEST_WAIT))
-
-
-def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that `Retry-After` names, as a number or as a date (RFC 9110, 10.2.3)."""
-    seconds = _number(headers, "retry-after")
-    if seconds is not None:
-        return seconds
-    until = _date(headers, "retry-after")
-    theirs = _date(headers, "date")
-    return None if until is None else until - (now if theirs is None else theirs)
-
-
-def _date(headers: Mapping[str, str], name: str) -> float | None:
-    try:
-        return parsedate_to_datetime(headers[name]).timestamp()
-    except (KeyError, ValueError, TypeError, OverflowError):
         return None

@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from bridge.directory.users import normalise_email
+from bridge.rate_limit_headers import retry_after, told_time
 from bridge.settings import Role, Secret
 from bridge.targets.base import (
     CredentialsRejectedError,
@@ -201,7 +201,7 @@ class GitBook:
         attempts = AsyncRetrying(
             stop=stop_after_attempt(3 if repeat else 1),
             wait=wait_random_exponential(multiplier=0.1, max=1),
-            retry=retry_if_exception_type(UnavailableError),
+            retry=retry_if_exception(_is_passing),
             reraise=True,
         )
         try:
@@ -247,7 +247,8 @@ class GitBook:
         if status == 429:
             raise RateLimitedError(kind, self.clock() + self.budgets.wait(kind, self.clock()))
         if status >= 500:
-            raise UnavailableError(f"GitBook answered {status}")
+            wait = retry_after(answer.headers, self.clock()) if status == 503 else None
+            raise UnavailableError(f"GitBook answered {status}", self.clock() + wait if wait else 0.0)
         if status == 401:
             raise CredentialsRejectedError("GitBook does not take the token (401)")
         raise RefusedError(status, _message(answer))
@@ -255,10 +256,13 @@ class GitBook:
 
 def clock_skew(headers: Mapping[str, str], now: float) -> float | None:
     """Return how many seconds the target's clock is ahead of ours, None when it tells no time."""
-    try:
-        return parsedate_to_datetime(headers["date"]).timestamp() - now
-    except (KeyError, ValueError, TypeError):
-        return None
+    theirs = told_time(headers)
+    return None if theirs is None else theirs - now
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Tell whether a call is worth another attempt at once: not where the target says when to come again."""
+    return isinstance(error, UnavailableError) and not error.until
 
 
 async def _nothing() -> None:

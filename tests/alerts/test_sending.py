@@ -83,6 +83,12 @@ async def test_a_receiver_may_ask_for_time(receiver: Receiver, asked: str, wait:
     assert (await refusal(slack(receiver.url))).wait == wait
 
 
+async def test_a_503_that_says_when_is_not_repeated_at_once(receiver: Receiver) -> None:
+    """The ledger waits as long."""
+    receiver.answers = [(503, {"retry-after": "30"}, "")] * 2
+    assert ((await refusal(slack(receiver.url))).wait, len(receiver.got)) == (30, 1)
+
+
 async def test_what_it_says_is_told(receiver: Receiver) -> None:
     """A word of it, on one line; no page, no addresses, no secrets."""
     alert = slack(receiver.url)

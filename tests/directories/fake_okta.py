@@ -25,6 +25,7 @@ class FakeOkta:
 
     `fault`: answers all calls with a status, or "hang" or "html" (a 404 of something that is no API);
     `hidden`: ids that answer 403; `ahead`: seconds its clock is ahead of ours; `calls`: (path, status);
+    `more_headers`: of each answer;
     `on_call`: gets the path before the answer is made up; `least_remaining`: of any window so far.
     """
 
@@ -32,6 +33,7 @@ class FakeOkta:
     limit: int = 600
     window: float = 60.0
     fault: int | str | None = None
+    more_headers: dict[str, str] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     ahead: float = 0.0
     clock: Callable[[], float] = time.time
@@ -76,6 +78,7 @@ class FakeOkta:
         response = self._answer(path, request)
         self.calls.append((path, response.status_code))
         response.headers["date"] = formatdate(self._now, usegmt=True)
+        response.headers.update(self.more_headers)
         return response
 
     @property

@@ -4,7 +4,8 @@ from email.utils import formatdate
 
 import pytest
 
-from bridge.directories.pace import LONGEST_WAIT, Pace
+from bridge.directories.pace import Pace
+from bridge.rate_limit_headers import LONGEST_WAIT
 
 NOW = 1_795_319_083.0
 
@@ -60,6 +61,24 @@ def test_the_reset_is_by_the_directory_s_clock(skew: float) -> None:
 def test_a_429_waits_whatever_it_says(told: dict[str, str], seconds: float) -> None:
     """At least a second, at most an hour; by our clock where the answer tells no time."""
     assert seconds == wait_after((429, told))
+
+
+def test_the_longer_of_window_and_retry_after_counts() -> None:
+    """Okta tells the window; a proxy before it may ask for more."""
+    assert wait_after((429, headers(0, 40) | {"retry-after": "90"})) == 90
+
+
+def test_a_503_may_ask_for_time() -> None:
+    """Without a word the caller's own back-off does."""
+    assert wait_after((503, {"retry-after": "90"})) == 90
+    assert wait_after((503, {})) == 0
+
+
+def test_a_clock_that_is_set_back_blocks_nothing() -> None:
+    """What is further ahead than anything can be is over."""
+    pace = Pace()
+    pace.seen(429, headers(0, 40), NOW)
+    assert pace.wait(NOW - 86_400) == 0
 
 
 def test_repeated_429_without_a_word_wait_longer() -> None:

@@ -30,6 +30,13 @@ async def test_429_with_retry_after_alone(api: httpx.AsyncClient, sandbox: Sandb
     assert "X-RateLimit-Reset" not in answer.headers
 
 
+async def test_503_with_retry_after(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """A maintenance that says how long it takes."""
+    sandbox.inject(always="503", retry_after=7)
+    answer = await api.get("/members")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+
+
 async def test_not_json(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     """200 with an HTML page, as a proxy in between would answer."""
     sandbox.inject(always="not_json")

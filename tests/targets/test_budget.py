@@ -4,7 +4,8 @@ from email.utils import formatdate
 
 import pytest
 
-from bridge.targets.budget import LONGEST_WAIT, Budgets
+from bridge.rate_limit_headers import LONGEST_WAIT
+from bridge.targets.budget import Budgets
 
 NOW = 1_795_319_083.4
 
@@ -77,9 +78,23 @@ def test_retry_after_as_a_date() -> None:
     assert after(("read", 429, told)).wait("read", NOW) == 20
 
 
-def test_the_window_goes_before_retry_after() -> None:
-    """GitBook's docs name the window."""
-    assert after(("read", 429, headers(0, 30) | {"retry-after": "5"})).wait("read", NOW) == 30
+@pytest.mark.parametrize(("asked", "wait"), [("5", 30), ("90", 90)])
+def test_the_longer_of_window_and_retry_after_counts(asked: str, wait: float) -> None:
+    """Either may be all that the other is not."""
+    assert after(("read", 429, headers(0, 30) | {"retry-after": asked})).wait("read", NOW) == wait
+
+
+@pytest.mark.parametrize("off", [-86_400, -1800, 1800, 86_400])
+def test_a_date_that_is_off_is_not_waited_for(off: float) -> None:
+    """The reset is right by our own clock, and a cache in between may tell any date."""
+    told = headers(0, 30) | {"date": formatdate(NOW + off, usegmt=True)}
+    assert after(("read", 429, told)).wait("read", NOW) == pytest.approx(30, abs=1)
+
+
+def test_a_clock_that_is_set_back_blocks_nothing_for_longer_than_an_hour() -> None:
+    """What is further ahead than anything can be is over."""
+    budgets = after(("read", 429, headers(0, 30)), ("teams", 200, headers(0, 30)))
+    assert [budgets.wait(kind, NOW - 86_400) for kind in ("read", "teams")] == [0, 0]
 
 
 def test_429_without_headers() -> None:

@@ -414,6 +414,17 @@ async def test_messages(body: bytes, message: str) -> None:
 # -- limits
 
 
+async def test_a_503_that_says_when_to_come_again_is_not_repeated(
+    sandbox: Sandbox, limited: "tuple[GitBook, Clock]"
+) -> None:
+    """Reads are tried three times after any other 503."""
+    client, clock = limited
+    sandbox.inject(always="503", retry_after=30)
+    error = await failed(client, GitBook.ping)
+    assert isinstance(error, UnavailableError)
+    assert (error.until, len(sandbox.calls)) == (clock.now + 30, 1)
+
+
 class Clock:
     """Unix seconds that pass when told."""
 

@@ -328,6 +328,24 @@ async def test_the_rate_limit_is_kept(hooks: Hooks, world: World) -> None:
     assert (hooks.okta.statuses(429), (await hooks.state()).state) == (0, "ok")
 
 
+async def test_a_503_that_says_when_is_left_alone_until_then(hooks: Hooks, world: World) -> None:
+    """Not even a probe is sent before."""
+    await hooks.greet()
+    hooks.okta.hire("ana")
+    await hooks.tell("user.updated", "ana", active=True)
+    hooks.okta.fault, hooks.okta.more_headers = 503, {"retry-after": "120"}
+    await hooks.read()
+    state, calls = await hooks.state(), len(hooks.okta.calls)
+    assert (state.state, state.reason) == ("unavailable", "Okta answered 503")
+    assert 118 < state.resumes_at - world.now / 1000 <= 120
+    hooks.okta.fault, hooks.okta.more_headers = None, {}
+    await hooks.read(100 * SECOND)
+    assert (len(hooks.okta.calls), await ring_for_reads(world.worker)) == (calls, 0)
+    await hooks.read(30 * SECOND)
+    await world.settle()
+    assert (set(world.members()), (await hooks.state()).state) == ({"ana"}, "ok")
+
+
 async def test_okta_down_loses_nothing(hooks: Hooks, world: World) -> None:
     """It rests after a few failures, probes at least every 15 s, and goes on by itself."""
     await hooks.greet()

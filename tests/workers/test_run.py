@@ -126,6 +126,26 @@ async def test_an_outage_opens_the_breaker_and_ends_by_itself(world: World, faul
     assert ((await world.state()).state, await world.due()) == ("ok", [])
 
 
+async def test_a_503_that_says_when_is_left_alone_until_then(world: World) -> None:
+    """One such answer is about the service: no call before, not even a probe, and then all is made up for."""
+    await world.hire("ana")
+    await world.settle()
+    world.sandbox.inject(always="503", retry_after=120)
+    await world.fire("ana")
+    await world.hire("bo")
+    await world.turn()
+    state, calls = await world.state(), len(world.sandbox.calls)
+    assert (state.state, state.reason) == ("unavailable", "GitBook answered 503")
+    assert 118 < state.resumes_at - world.now / 1000 <= 120
+    world.sandbox.heal()
+    for _ in range(11):
+        world.sleep(10 * SECOND)
+        await world.turn()
+    assert len(world.sandbox.calls) == calls
+    await world.settle(most=20 * SECOND)
+    assert (world.members(), (await world.state()).state) == ({"bo": "read"}, "ok")
+
+
 async def test_a_single_object_that_fails_backs_off(world: World) -> None:
     """The others go on; the target is not down for it."""
     await world.hire("ana", "bo")
