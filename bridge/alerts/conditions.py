@@ -12,12 +12,15 @@ from bridge.store.front import Refusals
 
 STUCK_AFTER = 300_000  # ms without any event processed while one waits
 WELL_AFTER = 60_000  # ms that an API has to be well: one that takes every second call is not
-TARGET, SOURCE, JOURNAL = "target", "source", "journal"
+TARGET, SOURCE, DIRECTORY, JOURNAL = "target", "source", "directory", "journal"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a condition is about. `about`: TARGET, SOURCE or JOURNAL; `name`: as in the configuration."""
+    """What a condition is about.
+
+    `about`: TARGET, SOURCE, DIRECTORY or JOURNAL; `name`: as in the configuration.
+    """
 
     about: str
     name: str = ""
@@ -25,7 +28,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that holds. `since`: unix ms; `number`: of its items, of refusals, of events that wait.
+    """Something that holds.
+
+    `since`: unix ms; `number`: of its items, of refusals, of people who stay, of events that wait.
 
     `items`: a digest of each thing that is told once; empty for what holds or does not.
     """
@@ -119,6 +124,8 @@ def _watches(reading: Reading, alert: AlertSettings) -> Iterator[_Watch]:
         )
         if source.api:
             yield from _watch_api(here, source.api.state, 0, now, after)
+    for name, directory in reading.health.directories.items():
+        yield _Watch("orphaned", Subject(DIRECTORY, name), partial(_orphaned, directory.active, now))
     yield _Watch("stuck", Subject(JOURNAL), partial(_stuck, reading.health.journal, now))
 
 
@@ -171,6 +178,14 @@ def _refused(refused: Refusals, unread: tuple[int, ...], now: int, seen: Seen | 
     new = max(0, refused.count - before.mark) + sum(at > before.last for at in unread)
     since, number = (before.since, before.number + new) if before.since else (last, new)
     return Seen(since, max(last, before.last), refused.count, number), _Holds(since, max(1, number))
+
+
+def _orphaned(active: int, now: int, seen: Seen | None) -> _Answer:
+    """Tell whether somebody stays active in a directory that no source speaks for."""
+    if not active:
+        return None, None
+    seen = seen or Seen(now)
+    return seen, _Holds(seen.since, active)
 
 
 def _stuck(journal: JournalHealth, now: int, seen: Seen | None) -> _Answer:

@@ -18,6 +18,7 @@ _COUNTED = {
     "parked": ("change is", "changes are"),
     "dead": ("person or team is", "people or teams are"),
     "refused": ("delivery was", "deliveries were"),
+    "orphaned": ("person stays active", "people stay active"),
     "stuck": ("event waits", "events wait"),
 }
 _NEW = {
@@ -38,6 +39,10 @@ _NEW = {
     "silent": (
         "{name}: nothing was delivered since {since}; is the sender still on? Try `bridge source test {name}`"
     ),
+    "orphaned": (
+        "{name}: no source speaks for this directory, seen since {since}; {count} in it and will not be "
+        "removed when they leave: see `bridge directory list`"
+    ),
     "stuck": "No event is processed since {since}, {count}: see `bridge status` and the workers' logs",
 }
 _NEVER = (
@@ -54,6 +59,7 @@ _OVER = {
     "unavailable": "{name}: {api} answers again; what waited follows now",
     "refused": "{name}: nothing was refused for an hour; {count} since {since}",
     "silent": "{name}: deliveries come again",
+    "orphaned": "{name}: a source speaks for the directory again, or nobody is active in it",
     "stuck": "Events are processed again",
 }
 _UNWATCHED = "{name}: no longer watched ({kind}): the configuration has changed"

@@ -17,6 +17,7 @@ from bridge.directories.base import DirectoryError, LimitedError, RejectedError
 from bridge.directories.okta import Okta
 from bridge.embedded import server_binary
 from bridge.logs import mask_email, mask_secrets
+from bridge.operators.orphans import read_directories
 from bridge.settings import (
     CONDITION_KINDS,
     AlertSettings,
@@ -100,7 +101,7 @@ def print_findings(findings: list[Finding]) -> None:
 async def examine(settings: Settings, path: Path) -> list[Finding]:
     """Return what was found, in the order of the file."""
     redis, sources, targets = await asyncio.gather(
-        _reach_redis(settings.redis),
+        _reach_redis(settings),
         asyncio.gather(*(_look_at_source(source, settings) for source in settings.sources)),
         asyncio.gather(*(_reach_target(each, settings.logs.personal_data) for each in settings.targets)),
     )
@@ -115,6 +116,9 @@ def _config(settings: Settings, path: Path) -> Iterable[Finding]:
         yield warn("sources", "there is none: nobody can send events")
     if not targets:
         yield warn("targets", "there is none: events are stored, and that is all")
+    for target in settings.targets if sources else ():
+        if not settings.directories_of(target.name):
+            yield warn(f"target.{target.name}", "no source tells it anything: see `targets` of the sources")
     for key in inline_secrets(settings):
         yield warn("secrets", f"{key}: stands in the file itself: better write env:NAME or file:PATH")
 
@@ -172,12 +176,22 @@ async def _reach_api(source: SourceSettings) -> Finding:
 # Redis
 
 
-async def _reach_redis(redis: RedisSettings) -> list[Finding]:
-    store = open_store(redis, _SECONDS)
+async def _reach_redis(settings: Settings) -> list[Finding]:
+    """Return what is to be said of Redis, and of the directories that it knows."""
+    store = open_store(settings.redis, _SECONDS)
     try:
-        return await _look_at_redis(redis, store)
+        found = await _look_at_redis(settings.redis, store)
+        return found if len(found) == 1 else [*found, *await _directories(settings, store)]
+    except STORE_ERRORS as error:
+        return [bad("redis", f"it does not answer any more: {_said(error)}")]
     finally:
         await store.close()
+
+
+async def _directories(settings: Settings, store: Store) -> list[Finding]:
+    """Return a warning for each directory that no source speaks for, with people in it who stay."""
+    found = await read_directories(settings, store)
+    return [warn(f"directory.{each.name}", each.reason) for each in found.values() if each.reason]
 
 
 async def _look_at_redis(redis: RedisSettings, store: Store) -> list[Finding]:

@@ -1,5 +1,6 @@
 """`bridge status`: the queue at a glance."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +19,7 @@ from bridge.commands.common import (
     unix_ms,
 )
 from bridge.operators.health import JournalHealth, SourceHealth, TargetHealth, read_health
+from bridge.operators.orphans import DirectoryHealth
 from bridge.settings import Settings, SourceSettings
 from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store
@@ -29,11 +31,17 @@ async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     notices = await read_notices(store, health.sources)
     return {
         "journal": _describe_journal(health.journal),
-        "targets": {name: _describe_target(target) for name, target in health.targets.items()},
+        "targets": {
+            name: _describe_target(target, health.directories.values())
+            for name, target in health.targets.items()
+        },
         "workers": health.workers,
         "sources": {
             source.name: _describe_source(source, health.sources[source.name], notices[source.name])
             for source in settings.sources
+        },
+        "directories": {
+            name: _describe_directory(directory) for name, directory in health.directories.items()
         },
     }
 
@@ -43,9 +51,18 @@ def _describe_journal(journal: JournalHealth) -> dict[str, Any]:
     return {name: getattr(journal, name) for name in names}
 
 
-def _describe_target(target: TargetHealth) -> dict[str, Any]:
+def _describe_target(target: TargetHealth, directories: Iterable[DirectoryHealth]) -> dict[str, Any]:
+    """Return its row; where it is well the reason may still say what is not: a directory without a source."""
     resumes = moment(target.resumes_at * 1000)
-    return asdict(target.counts) | {"state": target.state, "reason": target.reason, "resumes_at": resumes}
+    orphans = [f"directory {each.name}: {each.reason}" for each in directories if target.name in each.targets]
+    reason = target.reason or "; ".join(orphans) or None
+    return asdict(target.counts) | {"state": target.state, "reason": reason, "resumes_at": resumes}
+
+
+def _describe_directory(directory: DirectoryHealth) -> dict[str, Any]:
+    row = {"sources": list(directory.sources), "reason": directory.reason}
+    silent = {"active": directory.active, "targets": list(directory.targets)}
+    return row if directory.sources else row | silent
 
 
 def _describe_source(
@@ -86,6 +103,9 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
         )
     _print_targets(told["targets"])
     _print_sources(told["sources"])
+    for name, row in told["directories"].items():
+        if row["reason"] and not row["targets"]:  # those that count on it have it as their reason
+            out.print(f"directory {name}: {row['reason']}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_targets(targets: dict[str, Any]) -> None:

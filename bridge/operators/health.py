@@ -1,13 +1,14 @@
 """How the whole installation is doing: one reading, for `bridge status`, for /metrics and for alerts.
 
 It takes a number of round trips to Redis that does not depend on how many targets, sources or directories
-there are, and it reads nobody's name.
+there are, and it reads nobody's name. (Of a directory that no source speaks for it counts the users.)
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.operators.orphans import DirectoryHealth, read_directories
 from bridge.operators.pages import id_time
 from bridge.settings import Settings, SourceSettings, TargetSettings
 from bridge.store.front import FrontNews, FrontStore
@@ -111,13 +112,14 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All of it at one time (unix ms). `workers`: how many live; targets and sources by their names."""
+    """All of it at one time (unix ms). `workers`: how many live; the rest by its configured name."""
 
     at: int
     journal: JournalHealth
     workers: int
     targets: Mapping[str, TargetHealth]
     sources: Mapping[str, SourceHealth]
+    directories: Mapping[str, DirectoryHealth] = field(default_factory=dict)
 
 
 async def read_health(settings: Settings, store: Store, now: int) -> Health:
@@ -128,6 +130,7 @@ async def read_health(settings: Settings, store: Store, now: int) -> Health:
         await workers_alive(store, now),
         await _read_targets(settings.targets, store, now),
         await _read_sources(settings, store, now),
+        await read_directories(settings, store),
     )
 
 

@@ -10,7 +10,7 @@ from bridge.settings.secret import Secret
 from bridge.settings.values import Name, ProblemsError, Section, Span, is_http_url
 
 AlertKind = Literal["slack", "standard-webhooks"]
-ConditionKind = Literal["parked", "dead", "rejected", "unavailable", "refused", "silent", "stuck"]
+ConditionKind = Literal["parked", "dead", "rejected", "unavailable", "refused", "silent", "orphaned", "stuck"]
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 
 

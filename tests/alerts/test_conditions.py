@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.alerts.conditions import (
+    DIRECTORY,
     JOURNAL,
     SOURCE,
     STUCK_AFTER,
@@ -20,6 +21,7 @@ from bridge.alerts.conditions import (
 )
 from bridge.alerts.reading import REFUSED_WINDOW, Reading
 from bridge.operators.health import ApiHealth, Health, JournalHealth, SourceHealth, TargetHealth
+from bridge.operators.orphans import DirectoryHealth
 from bridge.settings import CONDITION_KINDS, AlertSettings, parse_settings
 from bridge.store.front import FrontNews, Refusals
 
@@ -49,11 +51,13 @@ class Watcher:
         front: FrontNews | None = None,
         api: ApiHealth | None = None,
         journal: JournalHealth | None = None,
+        directories: Mapping[str, DirectoryHealth] | None = None,
         **reading: Any,
     ) -> list[Condition]:
         """Look at an installation that is well apart from what is given; return what holds."""
         source = SourceHealth("okta", front or FrontNews(delivered=at), api, self.silent_after)
-        health = Health(at, journal or JournalHealth(), 1, {"docs": target or healthy()}, {"okta": source})
+        targets, log = {"docs": target or healthy()}, journal or JournalHealth()
+        health = Health(at, log, 1, targets, {"okta": source}, directories or {})
         self.found = find(Reading(health, **reading), self.alert, self.seen)
         self.seen = self.found.seen
         return list(self.found.conditions.values())
@@ -72,7 +76,7 @@ def refused(count: int, at: int) -> FrontNews:
 def test_all_is_well() -> None:
     """Nothing holds, and everything was looked at."""
     watcher = Watcher()
-    assert watcher.look() == []
+    assert watcher.look(directories={"okta": DirectoryHealth("okta", ("okta",))}) == []
     kinds = {key.partition(":")[0] for key in watcher.found.watched}
     assert kinds == set(CONDITION_KINDS)
 
@@ -206,3 +210,13 @@ def test_only_what_the_alert_is_on_is_looked_at() -> None:
     assert watcher.look(parked={"docs": {"a": NOW}}, front=refused(1, NOW)) == []
     assert watcher.found.watched == {"dead:target:docs"}
     assert not watcher.seen
+
+
+def test_a_directory_without_a_source_is_told_while_somebody_is_active_in_it() -> None:
+    """Since it was seen, with how many they are."""
+    watcher, okta = Watcher(), Subject(DIRECTORY, "okta")
+    silent = {"okta": DirectoryHealth("okta", (), 3, ("docs",))}
+    assert watcher.look(directories=silent) == [Condition("orphaned", okta, NOW, 3)]
+    assert watcher.look(NOW + HOUR, directories=silent) == [Condition("orphaned", okta, NOW, 3)]
+    assert watcher.look(NOW + DAY, directories={"okta": DirectoryHealth("okta", ("okta",))}) == []
+    assert "orphaned:directory:okta" in watcher.found.watched
