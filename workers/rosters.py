@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from bridge.plan.changes import CreateTeam, UpdateTeamMembers
 from bridge.plan.judge import Leaving, leaving_id, team_id
 from bridge.plan.members import GIVEN, MemberPlan, State
-from bridge.plan.teams import TeamBinding
+from bridge.plan.teams import TeamBinding, is_renamed
 from bridge.store.counts import losses_of
 from bridge.store.mirror import Command
 from bridge.store.targets import LOOK_FIRST
@@ -84,7 +84,8 @@ async def _create(
     def created(remote: RemoteTeam) -> list[Command]:
         teams[title] = replace(team, id=remote.id, title=remote.title, made=True)
         joined = _joined(run, people, remote.id, emails)
-        return [run.store.put_team(title, teams[title]), *joined, *ended]
+        rename = run.store.mark([name], run.now) if is_renamed(teams[title], title) else []
+        return [run.store.put_team(title, teams[title]), *joined, *ended, *rename]
 
     try:
         await run.attempt(

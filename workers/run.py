@@ -21,14 +21,16 @@ from bridge.store.targets import MEMBER, TEAM, Cause, Intent, TargetState, Targe
 from bridge.store.work import Work
 from bridge.targets.base import (
     CredentialsRejectedError,
+    NoAnswerError,
     RateLimitedError,
     RefusedError,
     TargetError,
     UnavailableError,
+    UnconfirmedError,
 )
 from bridge.targets.gitbook import Call, GitBook
 from workers.acts import DEAD, DONE, FAILED, PROVEN, Act, outcome_of
-from workers.backoff import backoff_ms
+from workers.backoff import BACKOFF_MOST, backoff_ms
 from workers.context import Worker
 from workers.tallies import began
 
@@ -38,6 +40,7 @@ INTENT_MS = 500  # how far behind an attempt its intent may be
 MOST_DELIVERIES = 10  # in one log line
 REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
 _BACKOFF_FIRST = 1.0  # seconds
+_UNCONFIRMED_MOST = 3600.0  # seconds: each look at what the target does not do costs two calls
 _PROBE_MOST = 15.0
 
 
@@ -184,7 +187,10 @@ class Run:
         await self.commit([*self.store.intend(objects, intent), *with_intent])
         self.about, self.intent = tuple(objects), intent
         try:
-            result = await asyncio.shield(self._begin(objects, call))
+            try:
+                result = await asyncio.shield(self._begin(objects, call))
+            finally:
+                self.about, self.intent = (), None  # what is called next is not this call
         except TargetError as error:
             await self._failed(objects, act, error, undone)
             return None
@@ -194,8 +200,6 @@ class Run:
         except LeaseLostError:  # likewise
             await self._leave_in_doubt(objects)
             raise
-        finally:
-            self.about, self.intent = (), None
         outcome, at = outcome_of(result), self.now
         await self._settle(
             objects, [*done(result), *self._well(objects), *self._records(objects, act, outcome)]
@@ -269,18 +273,46 @@ class Run:
             return
         if isinstance(error, CredentialsRejectedError):
             await self.down("credentials_rejected", error.message)
+        if isinstance(error, UnconfirmedError):  # the target is well, and the next one may do what it is told
+            await self.back_off(list(objects), error.message, most=_UNCONFIRMED_MOST)
+            return
         self.failures += 1
         await self.back_off(list(objects), error.message)
         until = asked_until(error)
         if until or self.failures >= FAILURES_IN_A_ROW:
             await self.down("unavailable", error.message, until)
+        if isinstance(error, NoAnswerError):
+            await self._is_there(error)
 
-    async def back_off(self, objects: Collection[str], reason: str, refused: bool = False) -> None:
-        """Look at objects again later, the longer the more often it was."""
+    async def _is_there(self, error: NoAnswerError) -> None:
+        """Ask at once whether the target answers anything, after a call that had no answer at all.
+
+        Until it does it counts as unavailable: while every call times out, a few failures take minutes.
+        Raises TargetDownError when it does not.
+        """
+        before, self.state = self.state, self.health("unavailable", error.message, self.now / 1000)
+        await self.commit([self.store.put_state(self.state)])
+        try:
+            await self.client.ping()
+        except RateLimitedError as limited:
+            self.limited_until = max(self.limited_until, limited.until)
+        except RefusedError:
+            pass  # an answer, too; what it means is seen when something is asked for
+        except TargetError as fault:
+            rejected = isinstance(fault, CredentialsRejectedError)
+            state = "credentials_rejected" if rejected else "unavailable"
+            await self.down(state, fault.message, asked_until(fault))
+        self.state = before
+        await self.commit([self.store.put_state(before)])
+
+    async def back_off(
+        self, objects: Collection[str], reason: str, refused: bool = False, most: float = BACKOFF_MOST
+    ) -> None:
+        """Look at objects again later, the longer the more often it was, and after `most` seconds at most."""
         for each in objects:
             before = self.waits.get(each, Waiting(0, self.now))
             self.waits[each] = replace(before, attempts=before.attempts + 1, reason=reason, refused=refused)
-            self.later[each] = self.now + backoff_ms(_BACKOFF_FIRST, before.attempts)
+            self.later[each] = self.now + backoff_ms(_BACKOFF_FIRST, before.attempts, most)
         await self.commit([self.store.wait(each, self.waits[each]) for each in objects])
 
     def health(self, state: str = "ok", reason: str | None = None, resumes_at: float = 0.0) -> TargetState:

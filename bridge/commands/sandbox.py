@@ -52,7 +52,7 @@ def _tell(stub: Stub, rate_limit: str | None) -> None:
         f"  token         {shown}",
         f"  rate limit    {f'{rate_limit} (calls/seconds)' if rate_limit else 'none'}",
         "",
-        "Make it fail, and well again (`always` can be a status, hang, reset, not_json, truncated):",
+        "Make it fail, and well again (`always` can be a status, hang, reset, not_json, …):",
         "",
         f"  curl {switches}/faults",
         f"""  curl -X PUT {switches}/faults -d '{{"always": "503"}}'""",

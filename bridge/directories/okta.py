@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -25,6 +25,8 @@ from bridge.rate_limit_headers import told_time
 from bridge.settings import Secret, SourceSettings
 
 _NOT_FOUND = "E0000007"  # Okta's code for an object that is not there: other 404s are no answer of its API
+_NO_CODE = "it gives no reason"
+_PASSING = (407, 408, 421, 423, 425, 499)  # about the way there or the moment, whoever says it
 _ACTIVE = {
     # PROVISIONED: activated by an admin, and about to set a password. No event tells when that is done.
     "PROVISIONED": True, "ACTIVE": True, "RECOVERY": True, "PASSWORD_EXPIRED": True, "LOCKED_OUT": True,
@@ -102,13 +104,20 @@ class Okta:
         if answer.status_code == 403:
             raise ForbiddenError(f"the token may not read it (403): {_code(answer)}")
         if answer.status_code != 200:
-            raise RefusedError(f"Okta answered {answer.status_code}: {_code(answer)}")
+            self._refuse(answer)
         row = _json(answer)
         if row is None:
             raise UnavailableError("Okta answered with something that is not a JSON object")
         if row.get("id") != ident:  # /users/me and /users/<login> are somebody, too
             raise RefusedError("it is not an id of Okta's")
         return row, at
+
+    def _refuse(self, answer: httpx.Response) -> NoReturn:
+        """Raise what another status means: about the identifier it is only with a code of Okta's."""
+        status = answer.status_code
+        if _code(answer) == _NO_CODE or status in _PASSING:
+            raise UnavailableError(f"the answer was {status}, not by Okta's API or about the moment")
+        raise RefusedError(f"Okta answered {status}: {_code(answer)}")
 
     async def _send(self, kind: str, path: str) -> tuple[httpx.Response, int]:
         """Send one request; return its answer, and the moment that it tells of (see `Reading`)."""
@@ -166,7 +175,7 @@ def _json(answer: httpx.Response) -> dict[str, Any] | None:
 def _code(answer: httpx.Response) -> str:
     """Return Okta's error code; its text may name a person."""
     code = (_json(answer) or {}).get("errorCode")
-    return code if isinstance(code, str) and code.isalnum() and len(code) < 20 else "it gives no reason"
+    return code if isinstance(code, str) and code.isalnum() and len(code) < 20 else _NO_CODE
 
 
 def _text(row: dict[str, Any], *path: str) -> str | None:

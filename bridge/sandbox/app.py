@@ -129,15 +129,48 @@ async def _play(sandbox: Sandbox, request: Request, fault: str) -> Response | No
         return NoAnswer() if await _hang(sandbox, request) else None
     if fault == "reset":
         return await _reset(request)
+    if fault == "429":
+        return _too_many(sandbox, request)
+    if fault == "unchanged":
+        return _unchanged(sandbox, request)
+    return _page(sandbox, request, fault)
+
+
+def _page(sandbox: Sandbox, request: Request, fault: str) -> Response:
+    """Return an answer that has nothing to do with what was asked for."""
     if fault == "not_json":
         return HTMLResponse("<!doctype html><title>GitBook</title><h1>Something went wrong</h1>")
     if fault == "truncated":
         return Truncated(getattr(request.state, "abort", None))
-    if fault == "429":
-        return _too_many(sandbox, request)
+    if fault == "error_body":
+        return _response(Answer(200, error(500, "Made to fail by the sandbox")))
+    if fault.startswith("gateway_"):
+        return _gateway(int(fault.removeprefix("gateway_")))
     asked = sandbox.faults.retry_after if fault == "503" else None
     headers = {} if asked is None else {"Retry-After": str(asked)}
     return _response(Answer(int(fault), error(int(fault), "Made to fail by the sandbox")), headers)
+
+
+def _gateway(status: int) -> Response:
+    """Return the page of a proxy in front of GitBook; what leads elsewhere leads to a portal's sign-in."""
+    page = f"<!doctype html><title>{status}</title><h1>{status}</h1><hr>gateway"
+    place = {"Location": "https://portal.acme.test/sign-in?next=secret"} if status < 400 else None
+    return HTMLResponse(page, status, place)
+
+
+def _unchanged(sandbox: Sandbox, request: Request) -> Response:
+    """Return what a call answers that was done, with what was there before, and do nothing."""
+    ids = request.path_params
+    try:
+        if request.method in ("PATCH", "POST") and "user" in ids:
+            return _response(members.get_member(sandbox, Ask(ids, {})))
+        if request.method == "PATCH":
+            return _response(teams.get_team(sandbox, Ask(ids, {})))
+    except RefusedError as refused:
+        return _response(Answer(refused.status, error(refused.status, refused.message)))
+    if request.method == "POST":
+        return _response(Answer(200, {"users": [], "invited": 0}))
+    return _response(Answer(204))
 
 
 async def _hang(sandbox: Sandbox, request: Request) -> bool:

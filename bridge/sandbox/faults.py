@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-FaultName = Annotated[str, StringConstraints(pattern=r"^([45]\d\d|hang|reset|not_json|truncated)$")]
+_NAMES = r"^([45]\d\d|gateway_[345]\d\d|hang|reset|not_json|truncated|error_body|unchanged)$"
+FaultName = Annotated[str, StringConstraints(pattern=_NAMES)]
 Patterns = tuple[str, ...]
 
 
@@ -41,7 +42,9 @@ class Faults:
 
     always: what becomes of every call: a status such as "429" or "503"; "hang" (no answer until
         `always` is something else or the client goes away); "reset" (the TCP connection is cut);
-        "not_json" (200 with an HTML page); "truncated" (200, and cut in the middle of the JSON)
+        "not_json" (200 with an HTML page); "truncated" (200, and cut in the middle of the JSON);
+        "gateway_403" (the status with the page of a proxy, of 3xx with a place it leads to);
+        "error_body" (200 with GitBook's error body); "unchanged" (answered as if done, and nothing is)
     next: the same for single calls, before `always`; the first that matches is used up
     latency: seconds before each call is looked at
     retry_after: seconds told in a Retry-After header by a 429 or 503 of `always` or `next`

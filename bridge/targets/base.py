@@ -35,7 +35,10 @@ class RateLimitedError(TargetError):
 
 
 class UnavailableError(TargetError):
-    """Again later: 5xx, no answer, or no JSON. What the call did is not known."""
+    """Again later: 5xx, a redirect, no JSON, or a 4xx that is not the target's own word.
+
+    What the call did is not known.
+    """
 
     unclear = True
 
@@ -45,12 +48,22 @@ class UnavailableError(TargetError):
         self.until = until
 
 
+class NoAnswerError(UnavailableError):
+    """Again later: nothing came back, not even a status."""
+
+
+class UnconfirmedError(TargetError):
+    """Again later, and about this object alone: the answer looks like success and shows that it is none."""
+
+    unclear = True
+
+
 class CredentialsRejectedError(TargetError):
     """Again when the token works: 401, or an organisation that cannot be seen."""
 
 
 class RefusedError(TargetError):
-    """Not again as it is: a 4xx about this object. `status`: the HTTP status."""
+    """Not again as it is: a 4xx about this object, in the target's own words. `status`: the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         """`message`: the target's own."""
@@ -148,10 +161,10 @@ class Target(Protocol):
         """Take a member out. Raises RefusedError(404) when the target knows no such member."""
 
     async def set_role(self, member: str, role: Role) -> None:
-        """Change a member's role."""
+        """Change a member's role. Raises UnconfirmedError when the answer shows another one."""
 
     async def mark_sso(self, member: str) -> None:
-        """Let a member sign in by SSO."""
+        """Let a member sign in by SSO. Raises UnconfirmedError when the answer shows that they cannot."""
 
     async def teams(self, title: str | None = None, page: str | None = None) -> Page[RemoteTeam]:
         """List teams, of all titles or those that contain the text."""
@@ -166,7 +179,7 @@ class Target(Protocol):
         """Make a team with these members (ids)."""
 
     async def rename_team(self, ident: str, title: str) -> None:
-        """Change a team's title."""
+        """Change a team's title. Raises UnconfirmedError when the answer shows another one."""
 
     async def update_team(self, ident: str, add: Sequence[str], remove: Sequence[str]) -> None:
         """Add and take out members (ids) in one call."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from bridge.settings import Role, Secret
 from bridge.targets.base import (
     CredentialsRejectedError,
     Invited,
+    NoAnswerError,
     Page,
     RateLimitedError,
     RefusedError,
@@ -26,12 +28,16 @@ from bridge.targets.base import (
     Removal,
     TargetError,
     UnavailableError,
+    UnconfirmedError,
 )
 from bridge.targets.budget import Budgets
 
 T = TypeVar("T")
 PATIENCE = 2.0  # seconds a call waits for its limit by itself; beyond, the worker has other things to do
 READ, INVITES, MEMBERS, TEAMS = "read", "invites", "members", "teams"
+# What these say is about the way there or the moment, and never about the object, whoever says it:
+# proxy authentication, time-outs, misdirected, locked, too early, the client has gone (RFC 9110, 4918, 8470).
+_PASSING = (407, 408, 421, 423, 425, 499)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +118,8 @@ class GitBook:
         """Make people members. The answer's ids are in no order and name no address."""
         emails = [{"email": email, "role": _role_out(role)} for email, role in people]
         answer = await self._call(INVITES, "POST", f"{self._root}/invites", {"emails": emails, "sso": sso})
-        failed = frozenset(normalise_email(email) or "" for email in answer.get("failedSSOEmails") or ())
-        if not isinstance(answer.get("users"), list):
-            raise UnavailableError("GitBook's answer to an invite has no list of users")
-        return Invited(tuple(answer["users"]), failed)
+        failed = _texts(answer, "failedSSOEmails") if answer.get("failedSSOEmails") else ()
+        return Invited(_texts(answer, "users"), frozenset(normalise_email(each) or "" for each in failed))
 
     async def remove(self, member: str) -> Removal:
         """Take a member out: 205 removed, 204 was none; 202 only asks the admins to do it."""
@@ -125,11 +129,16 @@ class GitBook:
 
     async def set_role(self, member: str, role: Role) -> None:
         """Change a member's role; a guest's role is null."""
-        await self._call(MEMBERS, "PATCH", f"{self._root}/members/{_part(member)}", {"role": _role_out(role)})
+        url = f"{self._root}/members/{_part(member)}"
+        shown = _member(await self._call(MEMBERS, "PATCH", url, {"role": _role_out(role)}))
+        _confirm(shown.id == member, "about another member")
+        _confirm(shown.role == role, f"but the role is still {shown.role}")
 
     async def mark_sso(self, member: str) -> None:
         """Let a member sign in by SSO. GitBook cannot undo it."""
-        await self._call(MEMBERS, "POST", f"{self._root}/members/{_part(member)}/sso")
+        shown = _member(await self._call(MEMBERS, "POST", f"{self._root}/members/{_part(member)}/sso"))
+        _confirm(shown.id == member, "about another member")
+        _confirm(shown.sso, "but they are still no SSO user")
 
     # teams
 
@@ -150,13 +159,23 @@ class GitBook:
         return _page(answer, lambda row: _member(row["organization"]))
 
     async def create_team(self, title: str, members: Sequence[str]) -> RemoteTeam:
-        """Make a team. Not idempotent: never repeated here, look the title up after an unclear end."""
+        """Make a team. Not idempotent: never repeated here, look the title up after an unclear end.
+
+        A team that the answer shows with fewer members than it was made with is such an end, too.
+        """
         body = {"title": title, "members": list(members)}
-        return _team(await self._call(TEAMS, "PUT", f"{self._root}/teams", body, repeat=False))
+        made = _team(await self._call(TEAMS, "PUT", f"{self._root}/teams", body, repeat=False))
+        _confirm(_same_title(made.title, title), f"but the new team's title is {made.title}")
+        _confirm(made.members >= len(set(members)), f"but the new team has {made.members} member(s)")
+        return made
 
     async def rename_team(self, ident: str, title: str) -> None:
         """Change a team's title."""
-        await self._call(TEAMS, "PATCH", f"{self._root}/teams/{_part(ident)}", {"title": title})
+        shown = _team(
+            await self._call(TEAMS, "PATCH", f"{self._root}/teams/{_part(ident)}", {"title": title})
+        )
+        _confirm(shown.id == ident, "about another team")
+        _confirm(shown.title.strip() == title.strip(), f"but the team's title is still {shown.title}")
 
     async def update_team(self, ident: str, add: Sequence[str], remove: Sequence[str]) -> None:
         """Add and take out members in one call. One unknown member fails it as a whole."""
@@ -222,7 +241,7 @@ class GitBook:
                 await asyncio.sleep(0)  # past the deadline nothing is sent any more
                 answer = await self._client.send(request)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            raise UnavailableError(f"no answer: {type(error).__name__}") from None
+            raise NoAnswerError(f"no answer: {type(error).__name__}") from None
         finally:
             status = answer.status_code if answer is not None else 0
             self.after_call(
@@ -240,18 +259,29 @@ class GitBook:
             await asyncio.sleep(wait)
 
     def _judge(self, kind: str, answer: httpx.Response) -> None:
-        """Raise what the status means (DESIGN.md, "What GitBook answered, and then")."""
+        """Raise what the status means, but for success.
+
+        A verdict about token or object is GitBook's only in its own words. What has another shape is of a
+        proxy or a firewall between, and what it says passes: nothing is given up, or taken for gone, for it.
+        """
         status = answer.status_code
-        if status < 400:
+        if 200 <= status < 300:
             return
         if status == 429:
             raise RateLimitedError(kind, self.clock() + self.budgets.wait(kind, self.clock()))
-        if status >= 500:
+        if status < 400:
+            raise UnavailableError(_redirection(answer))
+        if status >= 500 or status in _PASSING:
             wait = retry_after(answer.headers, self.clock()) if status == 503 else None
             raise UnavailableError(f"GitBook answered {status}", self.clock() + wait if wait else 0.0)
+        message = _message(answer)
+        if message is None:
+            raise UnavailableError(
+                f"the answer was {status}, not in GitBook's words: by a proxy or a firewall between?"
+            )
         if status == 401:
             raise CredentialsRejectedError("GitBook does not take the token (401)")
-        raise RefusedError(status, _message(answer))
+        raise RefusedError(status, message)
 
 
 def clock_skew(headers: Mapping[str, str], now: float) -> float | None:
@@ -278,14 +308,56 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
         raise UnavailableError(
             f"GitBook answered {answer.status_code} with something that is not a JSON object"
         )
+    if "error" in body:
+        told = f": {message}" if (message := _error_text(body)) else ""
+        raise UnavailableError(f"GitBook answered {answer.status_code} with an error{told}")
     return body
 
 
-def _message(answer: httpx.Response) -> str:
+def _confirm(shown: bool, otherwise: str) -> None:
+    """Raise UnconfirmedError when the answer to a change does not show that it was made."""
+    if not shown:
+        raise UnconfirmedError(f"GitBook answered with success, {otherwise}")
+
+
+def _same_title(shown: str, wanted: str) -> bool:
+    """Compare the title of a team that was made: one written a little otherwise is not another team."""
+    return _plain(shown) == _plain(wanted)
+
+
+def _plain(title: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
+
+
+def _redirection(answer: httpx.Response) -> str:
+    """Return what to say of a redirect: it is not followed, since the token is for `api_url` alone."""
+    status = answer.status_code
     try:
-        return str(answer.json()["error"]["message"])[:300]
-    except (ValueError, KeyError, TypeError):
-        return f"GitBook answered {answer.status_code}"
+        place = answer.request.url.join(answer.headers["location"])
+        where = f" to {place.scheme}://{place.netloc.decode()}{place.path}"  # no query: it may hold a secret
+    except (KeyError, httpx.InvalidURL, ValueError):
+        where = ""
+    return f"GitBook answered {status}, which leads elsewhere{where}: is targets.api_url right?"
+
+
+def _message(answer: httpx.Response) -> str | None:
+    """Return what GitBook says of an error, None when the answer has not GitBook's own shape.
+
+    That is `{"error": {"code": <the status>, "message": "..."}}` (its OpenAPI document).
+    """
+    try:
+        body = answer.json()
+    except ValueError:
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return _error_text(body) if code == answer.status_code else None
+
+
+def _error_text(body: dict[str, Any]) -> str | None:
+    error = body.get("error")
+    text = error.get("message") if isinstance(error, dict) else None
+    return text[:300] if isinstance(text, str) else None
 
 
 def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T]:
@@ -298,8 +370,11 @@ def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T
 
 
 def _member(row: dict[str, Any]) -> RemoteMember:
-    role: Role = row["role"] or "guest"
-    return RemoteMember(row["id"], normalise_email(row["user"].get("email")), role, bool(row["sso"]))
+    try:
+        role: Role = row["role"] or "guest"
+        return RemoteMember(row["id"], normalise_email(row["user"].get("email")), role, bool(row["sso"]))
+    except (KeyError, TypeError, AttributeError):
+        raise UnavailableError("GitBook's member has another shape than its API document says") from None
 
 
 def _team(row: dict[str, Any]) -> RemoteTeam:
@@ -314,6 +389,13 @@ def _text(answer: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise TargetError(f"GitBook's answer has no {key}")
     return value
+
+
+def _texts(answer: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = answer.get(key)
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise UnavailableError(f"GitBook's answer to an invite has no list of {key}")
+    return tuple(values)
 
 
 def _role_out(role: Role) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge.directories.base import (
@@ -97,6 +98,8 @@ async def test_who_is_not_there_is_no_error(client: Okta) -> None:
         ("html", RejectedError),
         (403, ForbiddenError),
         (400, RefusedError),
+        (408, UnavailableError),
+        (425, UnavailableError),
         (302, UnavailableError),
         (500, UnavailableError),
         (503, UnavailableError),
@@ -115,6 +118,16 @@ async def test_what_an_answer_means(
     assert type(caught.value) is error
     assert "ana" not in caught.value.message
     assert TOKEN not in caught.value.message
+
+
+@pytest.mark.parametrize("status", [400, 402, 405, 409, 413, 422, 451])
+async def test_an_error_that_is_not_in_oktas_words_is_weather(status: int) -> None:
+    """A proxy's page says nothing about an identifier: it is read again later."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, text="<h1>blocked</h1>"))
+    client = Okta("http://okta.test", Secret(TOKEN), client=httpx.AsyncClient(transport=transport))
+    with pytest.raises(UnavailableError):
+        await client.user("00uana")
+    await client.close()
 
 
 async def test_nobody_listens(client: Okta) -> None:

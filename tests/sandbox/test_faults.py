@@ -44,6 +44,32 @@ async def test_not_json(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
 
+@pytest.mark.parametrize("status", [307, 403, 404, 502])
+async def test_a_gateway_in_between(api: httpx.AsyncClient, sandbox: Sandbox, status: int) -> None:
+    """Its page with the status; a redirect leads to another host."""
+    sandbox.inject(always=f"gateway_{status}")
+    answer = await api.get("/members")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert answer.headers.get("Location", "").startswith("https://portal.") is (status < 400)
+
+
+async def test_success_that_is_none(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """An error in a 200, or what was there before in the answer to a change; nothing is changed."""
+    ana, team = sandbox.seed_member(ANA), sandbox.seed_team("Writers")
+    sandbox.inject(next=[{"fault": "error_body"}])
+    answer = await api.patch(f"/members/{ana.id}", json={"role": "edit"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (200, 500)
+    sandbox.inject(always="unchanged")
+    assert (await api.patch(f"/members/{ana.id}", json={"role": "edit"})).json()["role"] == "read"
+    assert (await api.post(f"/members/{ana.id}/sso")).json()["sso"] is False
+    assert (await api.patch(f"/teams/{team.id}", json={"title": "A"})).json()["title"] == "Writers"
+    assert (await api.post("/invites", json={"emails": [BO]})).json() == {"users": [], "invited": 0}
+    assert (await api.put(f"/teams/{team.id}/members", json={"add": [ana.id]})).status_code == 204
+    assert (await api.patch("/members/nobody", json={"role": "edit"})).status_code == 404
+    assert sandbox.members()[ANA] == ana
+    assert sandbox.teams() == {"Writers": set()}
+
+
 async def test_truncated(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     """200 with less than it announces, and no JSON."""
     sandbox.inject(next=[{"fault": "truncated", "match": "GET .*/members$"}])

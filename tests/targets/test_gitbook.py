@@ -16,6 +16,7 @@ from bridge.settings import Secret
 from bridge.targets.base import (
     CredentialsRejectedError,
     Invited,
+    NoAnswerError,
     RateLimitedError,
     RefusedError,
     RemoteMember,
@@ -24,6 +25,7 @@ from bridge.targets.base import (
     Removal,
     TargetError,
     UnavailableError,
+    UnconfirmedError,
 )
 from bridge.targets.budget import Budgets
 from bridge.targets.gitbook import Call, GitBook, clock_skew
@@ -255,7 +257,7 @@ async def test_faults_that_last(sandbox: Sandbox, client: GitBook, name: str, fa
     """Again later, and unclear; repeated at once only where that is harmless. No page is taken for "done"."""
     sandbox.inject(always=fault)
     error = await failed(client, WRITES[name](sandbox))
-    assert (type(error), error.unclear) == (UnavailableError, True)
+    assert (type(error), error.unclear) == (NoAnswerError if fault == "reset" else UnavailableError, True)
     once = name == "create_team" or fault == "not_json"
     assert len(sandbox.calls) == (1 if once else 3)
 
@@ -331,7 +333,7 @@ async def test_nobody_there(sandbox: Sandbox) -> None:
     """Again later."""
     client = GitBook("http://127.0.0.1:1", "acme", Secret("t"))
     error = await failed(client, GitBook.ping)
-    assert (type(error), error.message) == (UnavailableError, "no answer: ConnectError")
+    assert (type(error), error.message) == (NoAnswerError, "no answer: ConnectError")
     await client.close()
 
 
@@ -393,21 +395,146 @@ async def test_only_204_and_205_say_that_it_was_done(sandbox: Sandbox, name: str
     await client.close()
 
 
+@pytest.mark.parametrize("told", ["No such plan", "x" * 300, "x" * 999])
+async def test_messages(told: str) -> None:
+    """GitBook's own, cut to what fits."""
+    client = answering(lambda _: httpx.Response(402, json={"error": {"code": 402, "message": told}}))
+    error = await failed(client, GitBook.ping)
+    assert (type(error), error.message) == (RefusedError, told[:300])
+    await client.close()
+
+
+# -- who speaks: GitBook, or something between
+
+NOT_GITBOOKS = [
+    b"", b"<html>", b"[]", b"null", b'"no"', b'{"message": "Forbidden"}', b'{"error": "no"}',
+    b'{"error": {}}', b'{"error": {"message": "no"}}',
+    b'{"error": {"code": "AccessDenied", "message": "no"}}',
+    b'{"error": {"code": 500, "message": "no"}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 412, 413, 422, 451])
+@pytest.mark.parametrize("body", NOT_GITBOOKS)
+async def test_an_error_that_is_not_in_gitbooks_words_is_weather(status: int, body: bytes) -> None:
+    """No verdict about an object or the token: nothing is given up or taken for gone because of it."""
+    client = answering(lambda _: httpx.Response(status, content=body))
+    for do in (GitBook.ping, lambda client: client.remove("u1"), lambda client: client.create_team("T", [])):
+        error = await failed(client, do)
+        assert (type(error), error.unclear) == (UnavailableError, True)
+        assert error.message.startswith(f"the answer was {status}, not in GitBook's words")
+    await client.close()
+
+
+@pytest.mark.parametrize("status", [407, 408, 421, 423, 425, 499])
+async def test_what_says_nothing_about_an_object_is_weather_in_any_words(status: int) -> None:
+    """It is about the way there or the moment."""
+    client = answering(lambda _: httpx.Response(status, json={"error": {"code": status, "message": "no"}}))
+    error = await failed(client, lambda client: client.remove("u1"))
+    assert (type(error), error.unclear, error.message) == (
+        UnavailableError,
+        True,
+        f"GitBook answered {status}",
+    )
+    await client.close()
+
+
+@writes
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_no_success(sandbox: Sandbox, client: GitBook, name: str, status: int) -> None:
+    """It is not followed; where it leads is told, without what may be secret in it."""
+    sandbox.inject(always=f"gateway_{status}")
+    error = await failed(client, WRITES[name](sandbox))
+    assert (type(error), error.unclear) == (UnavailableError, True)
+    assert error.message == (
+        f"GitBook answered {status}, which leads elsewhere to https://portal.acme.test/sign-in: "
+        "is targets.api_url right?"
+    )
+    assert {call.path.startswith("/v1/orgs/acme/") for call in sandbox.calls} == {True}
+
+
+# -- done is what the answer shows
+
+
+@writes
+async def test_an_error_in_a_200_is_no_success(sandbox: Sandbox, client: GitBook, name: str) -> None:
+    """Whatever the status says."""
+    sandbox.inject(always="error_body")
+    error = await failed(client, WRITES[name](sandbox))
+    assert (type(error), error.unclear) == (UnavailableError, True)
+    assert EMAIL in sandbox.members()
+
+
 @pytest.mark.parametrize(
-    ("body", "message"),
+    ("name", "message"),
     [
-        (b'{"error": {"message": "No such plan"}}', "No such plan"),
-        (b'{"error": {"message": "%s"}}' % (b"x" * 999), "x" * 300),
-        (b'{"error": "no"}', "GitBook answered 402"),
-        (b"[]", "GitBook answered 402"),
-        (b"<html>", "GitBook answered 402"),
-        (b"", "GitBook answered 402"),
+        ("set_role", "but the role is still read"),
+        ("mark_sso", "but they are still no SSO user"),
+        ("rename_team", "but the team's title is still Writers"),
     ],
 )
-async def test_messages(body: bytes, message: str) -> None:
-    """GitBook's own, cut to what fits, or the status."""
-    client = answering(lambda _: httpx.Response(402, content=body))
-    assert (await failed(client, GitBook.ping)).message == message
+async def test_an_answer_that_shows_what_was_before(
+    sandbox: Sandbox, client: GitBook, name: str, message: str
+) -> None:
+    """The change was not made, or not yet: it is unclear, and not asked for again at once."""
+    sandbox.inject(always="unchanged")
+    error = await failed(client, WRITES[name](sandbox))
+    assert (type(error), error.unclear) == (UnconfirmedError, True)
+    assert error.message == f"GitBook answered with success, {message}"
+    assert len(sandbox.calls) == 1
+
+
+MEMBER = {"id": "u1", "role": "edit", "user": {"email": EMAIL}, "sso": True}
+TEAM = {"id": "t1", "title": "Editors", "members": 1, "spaces": 0, "createdAt": "2026-11-01T10:00:00.000Z"}
+CHANGES: dict[str, Do] = {
+    "role": lambda client: client.set_role("u1", "edit"),
+    "sso": lambda client: client.mark_sso("u1"),
+    "rename": lambda client: client.rename_team("t1", "Editors"),
+    "create": lambda client: client.create_team("Editors", ["u1"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ("role", MEMBER | {"role": "admin"}), ("role", MEMBER | {"role": None}),
+        ("role", MEMBER | {"id": "u2"}),
+        ("sso", MEMBER | {"sso": False}), ("sso", MEMBER | {"id": "u2"}),
+        ("rename", TEAM | {"title": "Writers"}), ("rename", TEAM | {"id": "t2"}),
+        ("create", TEAM | {"title": "Writers"}), ("create", TEAM | {"members": 0}),
+    ],
+)  # fmt: skip
+async def test_an_answer_that_shows_something_else(change: str, shown: dict[str, Any]) -> None:
+    """Another role, another member, another title, a team without those it was made with."""
+    client = answering(lambda _: httpx.Response(200, json=shown))
+    error = await failed(client, CHANGES[change])
+    assert (type(error), error.unclear) == (UnconfirmedError, True)
+    await client.close()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("shown", [{}, {"id": "u1"}, {"user": None, "role": "edit", "id": "u1", "sso": True}])
+async def test_an_answer_that_shows_nothing(change: str, shown: dict[str, Any]) -> None:
+    """It is unclear, and no crash."""
+    client = answering(lambda _: httpx.Response(200, json=shown))
+    assert (await failed(client, CHANGES[change])).unclear
+    await client.close()
+
+
+@pytest.mark.parametrize("title", ["Editors", " Editors ", "EDITORS"])
+async def test_a_title_written_a_little_otherwise_is_no_other_team(title: str) -> None:
+    """A team that was made so must not be made again and again."""
+    client = answering(lambda _: httpx.Response(201, json=TEAM | {"title": title}))
+    assert (await client.create_team("Editors", ["u1"])).title == title
+    await client.close()
+
+
+@pytest.mark.parametrize("answer", [{"users": {}}, {"users": [1]}, {"users": [], "failedSSOEmails": "no"}])
+async def test_invites_answered_in_another_shape(answer: dict[str, Any]) -> None:
+    """It is not known whom GitBook has invited."""
+    client = answering(lambda _: httpx.Response(200, json=answer))
+    error = await failed(client, lambda client: client.invite([(EMAIL, "read")], sso=True))
+    assert (type(error), error.unclear) == (UnavailableError, True)
     await client.close()
 
 
