@@ -3,24 +3,34 @@
 It listens on a Unix socket (mode 0600) in the data folder only, writes every command to disk before
 it answers (`appendfsync always`), and belongs to one process at a time. When it ends before it is told
 to (killed for memory, a full disk), it is started again.
+
+Two servers that write one append-only file ruin it, so two locks (flock) keep them apart: whoever runs a
+server holds one on the data folder itself, and the server inherits one on the folder of its file. The second
+is gone only when the server's process is, even if it was left behind, hangs, or is stopped. Both are on
+folders, since a lock file is deleted more easily.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import structlog
 
 _SOCKET_MOST = 100  # sockaddr_un holds 104 to 108 bytes
 _LOOK = 0.1  # seconds between two looks whether it still runs
 _PAUSE_FIRST, _PAUSE_MOST = 0.2, 5.0  # seconds before it is started again
+_PATIENCE = 10.0  # seconds for a server that was left behind to end when asked, and again when killed
+_FILES = "appendonlydir"  # where the server keeps its append-only file
 log = structlog.get_logger()
 
 
@@ -36,7 +46,8 @@ class EmbeddedValkey:
         self.data_dir = data_dir
         self.socket = data_dir / "valkey.sock"
         self._fsync = fsync
-        self._lock: IO[str] | None = None
+        self._locks: list[int] = []  # open files
+        self._servers_lock: int | None = None  # likewise
         self.process: subprocess.Popen[bytes] | None = None
         self._over = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -59,13 +70,13 @@ class EmbeddedValkey:
             raise EmbeddedError(
                 f"{self.socket}: the path is too long for a socket: choose a shorter redis.data_dir"
             )
-        self._take_lock()
         self._over.clear()
         try:
+            self._take_locks()
             self._end_orphan()
             self._launch()
         except BaseException:
-            self._drop_lock()
+            self._drop_locks()
             raise
         self._watcher = threading.Thread(target=self._watch, name="valkey", daemon=True)
         self._watcher.start()
@@ -77,7 +88,7 @@ class EmbeddedValkey:
             self._watcher.join()
         self._watcher = None
         self._end()
-        self._drop_lock()
+        self._drop_locks()
 
     def _watch(self) -> None:
         pause, began = _PAUSE_FIRST, time.monotonic()
@@ -101,32 +112,45 @@ class EmbeddedValkey:
                 self.process.kill()
                 self.process.wait()
 
-    def _take_lock(self) -> None:
-        self._lock = (self.data_dir / "lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._drop_lock()
+    def _take_locks(self) -> None:
+        """Be the only one who runs a server here. The lock file is what earlier versions look at."""
+        self._locks.append(os.open(self.data_dir, os.O_RDONLY))
+        self._locks.append(os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not all(_lock(each) for each in self._locks):
             raise EmbeddedError(
                 f"{self.data_dir} is in use by another `bridge run`: stop it, or set another redis.data_dir"
-            ) from None
+            )
 
-    def _drop_lock(self) -> None:
-        if self._lock:
-            self._lock.close()
-        self._lock = None
+    def _drop_locks(self) -> None:
+        for each in (*self._locks, self._servers_lock):
+            if each is not None:
+                os.close(each)
+        self._locks, self._servers_lock = [], None
 
     def _end_orphan(self) -> None:
-        """A server whose `bridge run` was killed may still be there: let it end in good order."""
-        deadline = time.monotonic() + 10
+        """Wait until no server of an earlier run is left, and take its lock. Raises EmbeddedError.
+
+        One whose `bridge run` was killed ends in good order when it is asked. One that hangs is killed, which
+        loses nothing of what it has answered; it may not wake up when there is another.
+        """
+        folder = self.data_dir / _FILES
+        folder.mkdir(exist_ok=True, mode=0o700)
+        self._servers_lock = os.open(folder, os.O_RDONLY)
+        server, killed = _find_server(self.data_dir, self.socket), False
         with contextlib.suppress(OSError):
             _ask(self.socket, b"SHUTDOWN NOW\r\n")
-            while _answers(self.socket):
-                if time.monotonic() > deadline:
+        deadline = time.monotonic() + _PATIENCE
+        while (server and _is_alive(server)) or not _lock(self._servers_lock):
+            if time.monotonic() > deadline:
+                if killed or server is None:
                     raise EmbeddedError(
                         f"a Valkey of an earlier run does not end: see {self.data_dir}/valkey.pid"
                     )
-                time.sleep(0.02)
+                log.warning("process.killed", process="valkey", pid=server, reason="left behind, and hangs")
+                with contextlib.suppress(OSError):
+                    os.kill(server, signal.SIGKILL)
+                killed, deadline = True, time.monotonic() + _PATIENCE
+            time.sleep(0.02)
         self.socket.unlink(missing_ok=True)
 
     def _launch(self) -> None:
@@ -135,6 +159,7 @@ class EmbeddedValkey:
             self.process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data_dir,
                 process_group=0,  # Ctrl-C is not for it: others still have to store what they do
+                pass_fds=() if self._servers_lock is None else (self._servers_lock,),
             )  # fmt: skip
         deadline = time.monotonic() + 60
         while not _answers(self.socket):
@@ -161,6 +186,52 @@ def server_binary() -> str:
             'there is no embedded Valkey for this platform: run a Redis and set redis.url = "redis://…"'
         ) from None
     return str(get_binary_path())
+
+
+def _lock(file: int) -> bool:
+    """Lock an open file or folder; False when somebody else has it locked.
+
+    Where folders cannot be locked (some network file systems), the lock file alone has to do.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
+def _find_server(folder: Path, path: Path) -> int | None:
+    """Return the process of the server that works in a folder, None when there is none, or none to be found.
+
+    Whoever listens at the socket (`path`) is told by the kernel, also while it hangs; else its own note says
+    so, if that process is one that works there.
+    """
+    with contextlib.suppress(OSError, AttributeError), socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(2)
+        link.connect(str(path))
+        told = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid: int = struct.unpack("3i", told)[0]
+        return pid if pid > 0 else None  # 0: it is in a container of its own
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / "valkey.pid").read_text(encoding="ascii"))
+        if pid > 0 and Path(f"/proc/{pid}/cwd").samefile(folder):
+            return pid
+    return None
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process is still there; one that has only not been waited for is not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:  # it has just gone, or this system does not tell
+        return not Path("/proc/self").exists()
+    return state != "Z"
 
 
 def _ask(path: Path, command: bytes) -> bytes:

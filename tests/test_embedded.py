@@ -157,6 +157,105 @@ async def test_a_server_left_behind_is_taken_over(folder: Path) -> None:
             assert (await read(folder), alive(pid)) == ("kept", False)
 
 
+async def test_a_server_left_behind_that_hangs_is_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not answer and might wake up later: what it stored is kept, and it is surely gone."""
+    monkeypatch.setattr("bridge.embedded._PATIENCE", 0.2)
+    with killed_owner(folder) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        with EmbeddedValkey(folder) as valkey:
+            assert valkey.process
+            assert (await read(folder), alive(pid)) == ("kept", False)
+
+
+async def test_a_server_left_behind_that_wakes_up_ends_first(folder: Path) -> None:
+    """It hangs for longer than it is waited for an answer, and was told to end before."""
+    with killed_owner(folder) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        waking = asyncio.get_running_loop().call_later(3, os.kill, pid, signal.SIGCONT)
+        valkey = EmbeddedValkey(folder)
+        await asyncio.to_thread(valkey.start)
+        with stopped(valkey):
+            assert (await read(folder), alive(pid)) == ("kept", False)
+        waking.cancel()
+
+
+@pytest.mark.parametrize("gone", ["lock", "valkey.sock", "valkey.pid"])
+async def test_deleted_files_let_no_second_server_in(folder: Path, gone: str) -> None:
+    """The first one runs: its data stays its own, whichever small file was deleted."""
+    with EmbeddedValkey(folder) as valkey:
+        assert valkey.process
+        (folder / gone).unlink()
+        with pytest.raises(EmbeddedError, match="is in use by another `bridge run`"):
+            EmbeddedValkey(folder).start()
+        assert alive(valkey.process.pid)
+        assert servers_in(folder) == [valkey.process.pid]
+
+
+@pytest.mark.parametrize("gone", [("lock",), ("lock", "valkey.sock"), ("lock", "valkey.pid")])
+async def test_a_server_left_behind_is_found_without_its_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
+) -> None:
+    """By its socket, or by its note; it holds a lock of its own either way."""
+    monkeypatch.setattr("bridge.embedded._PATIENCE", 0.2)
+    with killed_owner(folder) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        for name in gone:
+            (folder / name).unlink()
+        with EmbeddedValkey(folder) as valkey:
+            assert valkey.process
+            assert servers_in(folder) == [valkey.process.pid]
+            assert await read(folder) == "kept"
+
+
+async def test_a_server_that_nobody_can_find_keeps_others_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has ended: it may be in another container that shares the folder."""
+    monkeypatch.setattr("bridge.embedded._PATIENCE", 0.2)
+    with killed_owner(folder) as pid:
+        for name in ("lock", "valkey.sock", "valkey.pid"):
+            (folder / name).unlink()
+        with pytest.raises(EmbeddedError, match="a Valkey of an earlier run does not end"):
+            EmbeddedValkey(folder).start()
+        assert servers_in(folder) == [pid]
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not alive(pid))
+        with EmbeddedValkey(folder):
+            assert await read(folder) == "kept"
+
+
+async def test_a_server_of_an_earlier_version_is_ended_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was started without a lock of its own, and hangs."""
+    monkeypatch.setattr("bridge.embedded._PATIENCE", 0.2)
+    older = EmbeddedValkey(folder)
+    folder.mkdir()  # noqa: ASYNC240 # nothing else runs in this loop
+    older._launch()
+    assert older.process
+    await write(folder, "kept")
+    older.process.send_signal(signal.SIGSTOP)
+    with EmbeddedValkey(folder):
+        assert servers_in(folder) != [older.process.pid]
+        assert await read(folder) == "kept"
+    older.process.wait()
+
+
+def servers_in(folder: Path) -> list[int]:
+    """The processes of all servers that work in a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            name = (place / "comm").read_text(encoding="utf-8")
+            if name.startswith("valkey") and (place / "cwd").samefile(folder) and alive(int(place.name)):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
 async def test_a_socket_left_behind(folder: Path) -> None:
     """Nobody listens there any more."""
     folder.mkdir()  # noqa: ASYNC240 # nothing else runs in this loop
