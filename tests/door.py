@@ -23,16 +23,28 @@ SOURCES = [
     {"name": "okta", "kind": "okta-workflows", "secrets": ["flow-secret"]},
     {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["hook-secret"]},
     {"name": "polis", "kind": "jackson", "secrets": ["one", "two"]},
-    {"name": "workos", "kind": "workos", "secrets": ["one"]},
+    {"name": "workos", "kind": "workos", "secrets": ["workos-secret"]},
     {"name": "std", "kind": "standard-webhooks", "secrets": ["whsec_c3RhbmRhcmQta2V5"]},
     {"name": "basic", "kind": "okta-workflows", "auth": "basic", "secrets": ["user:password"]},
-    {"name": "hmac", "kind": "okta-workflows", "auth": "hmac", "secrets": ["one"]},
-    {"name": "office", "kind": "okta-workflows", "secrets": ["flow-secret"], "networks": ["203.0.113.0/24"]},
-    {"name": "near", "kind": "okta-workflows", "secrets": ["flow-secret"], "networks": ["127.0.0.0/8"]},
-    {"name": "lists", "kind": "okta-event-hooks", "secrets": ["x"], "networks": ["203.0.113.0/24"]},
+    {"name": "hmac", "kind": "okta-workflows", "auth": "hmac", "secrets": ["hmac-secret"]},
+    {
+        "name": "office",
+        "kind": "okta-workflows",
+        "secrets": ["office-secret"],
+        "networks": ["203.0.113.0/24"],
+    },
+    {"name": "near", "kind": "okta-workflows", "secrets": ["near-secret"], "networks": ["127.0.0.0/8"]},
+    {
+        "name": "lists",
+        "kind": "okta-event-hooks",
+        "secrets": ["lists-secret"],
+        "networks": ["203.0.113.0/24"],
+    },
 ]
 BODY = b'{"event": "user.deleted", "user": {"id": "00u1"}}'
 FLOW = b"Authorization: Bearer flow-secret\r\n"
+NEAR = b"Authorization: Bearer near-secret\r\n"
+OFFICE = b"Authorization: Bearer office-secret\r\n"
 POST = b"POST /webhooks/okta HTTP/1.1\r\nHost: bridge.test\r\n"
 
 

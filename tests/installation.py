@@ -12,7 +12,9 @@ from bridge.store.targets import Counts
 from bridge.targets.budget import BudgetLeft
 
 NOW = 1_769_851_800_000
-SOURCES = [SourceSettings.model_validate({"name": "okta", "kind": "okta-event-hooks", "secrets": ["x"]})]
+SOURCES = [
+    SourceSettings.model_validate({"name": "okta", "kind": "okta-event-hooks", "secrets": ["okta-secret"]})
+]
 
 
 def health() -> Health:

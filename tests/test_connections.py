@@ -17,6 +17,8 @@ from tests.door import (
     BODY,
     FLOW,
     GOOD,
+    NEAR,
+    OFFICE,
     POST,
     SOURCES,
     Place,
@@ -382,9 +384,9 @@ async def test_refused_strangers_are_told_to_operators(journal: Journal) -> None
 async def test_source_is_not_there_for_other_networks(place: Place) -> None:
     """Not even with the secret: the answer is that to an unknown name, before a byte of the body is read."""
     office, nobody = POST.replace(b"okta", b"office"), POST.replace(b"okta", b"nobody")
-    refused = await place.ask(office + FLOW + length() + b"\r\n" + BODY)
+    refused = await place.ask(office + OFFICE + length() + b"\r\n" + BODY)
     unknown = await place.ask(nobody + FLOW + length() + b"\r\n" + BODY)
-    unread = await place.ask(office + FLOW + b"Content-Length: 100\r\n\r\n")
+    unread = await place.ask(office + OFFICE + b"Content-Length: 100\r\n\r\n")
 
     assert (refused.status, refused.body) == (404, unknown.body)
     assert {**refused.headers, "date": ""} == {**unknown.headers, "date": ""}
@@ -395,7 +397,7 @@ async def test_source_is_not_there_for_other_networks(place: Place) -> None:
 async def test_source_is_there_for_its_networks(place: Place) -> None:
     """Where the connection comes from one of them, the secret decides."""
     near = POST.replace(b"okta", b"near")
-    assert (await place.ask(near + FLOW + length() + b"\r\n" + BODY)).status == 200
+    assert (await place.ask(near + NEAR + length() + b"\r\n" + BODY)).status == 200
     assert (await place.ask(near + length() + b"\r\n" + BODY)).status == 401
 
 
@@ -423,7 +425,7 @@ async def test_forwarded_address_counts_from_trusted_proxies_only(
 ) -> None:
     """Read from the right; from anybody else the header says nothing."""
     async with receiver(journal, trusted_proxies=proxies) as place:
-        head = POST.replace(b"okta", b"office") + FLOW + b"X-Forwarded-For: " + forwarded + b"\r\n"
+        head = POST.replace(b"okta", b"office") + OFFICE + b"X-Forwarded-For: " + forwarded + b"\r\n"
         assert (await place.ask(head + length() + b"\r\n" + BODY)).status == status
 
 

@@ -18,7 +18,7 @@ from bridge.store.tally import Tally, TallyStore
 from bridge.store.targets import target_id
 from tests.installation import NOW, shown
 
-FLOW = {"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}
+FLOW = {"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}
 
 
 @pytest.fixture

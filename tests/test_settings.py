@@ -78,9 +78,9 @@ def test_tolerances(kind: str, seconds: float) -> None:
 
 def test_what_thin_events_leave_open_is_read_from_the_directory() -> None:
     """Of those of a directory, the first source that says where; the token is read again with the others."""
-    hooks = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["x"], "directory": "okta"}
+    hooks = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["hooks-secret"], "directory": "okta"}
     api = {"api_url": "https://acme.okta.com/", "api_token": HIDDEN}
-    settings = parse({"sources": [SOURCE, {**hooks, "name": "old"}, {**hooks, **api}]})
+    settings = parse({"sources": [SOURCE, {**hooks, "name": "old", "secrets": ["old"]}, {**hooks, **api}]})
     (flow, old, new) = settings.sources
     assert (flow.is_thin, old.is_thin, old.reads_back, new.reads_back) == (False, True, False, True)
     assert settings.reader_of("okta") is new
@@ -93,7 +93,12 @@ def test_an_api_token_is_read_again(tmp_path: Path) -> None:
     """On SIGHUP; one that cannot be read any more stays, and is told."""
     file = tmp_path / "token"
     file.write_text("old")
-    hooks = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["x"], "api_token": "file:token"}
+    hooks = {
+        "name": "hooks",
+        "kind": "okta-event-hooks",
+        "secrets": ["hooks-secret"],
+        "api_token": "file:token",
+    }
     settings = parse({"sources": [{**hooks, "api_url": "https://acme.okta.com"}]}, tmp_path)
     token = settings.sources[0].api_token
     assert token
@@ -212,13 +217,33 @@ def test_each_mistake_is_named(raw: dict[str, Any], key: str, what: str, instead
     assert found.endswith(instead)
 
 
-def test_jwt_needs_three_things() -> None:
+def test_secrets_of_two_sources_differ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Wherever they stand, and after they were read again; a public key may serve two."""
+    monkeypatch.setenv("TOKEN_OF_TEST", HIDDEN)
+    (tmp_path / "one").write_text("once")
+    other = {**SOURCE, "name": "other"}
+    wrong = "sources[1].secrets[0]: is a secret of sources[0] too"
+    for secret in ("env:TOKEN_OF_TEST", HIDDEN):
+        [found] = problems({"sources": [SOURCE, {**other, "secrets": [secret]}]})
+        assert found.startswith(wrong)
+        assert HIDDEN not in found
+    settings = parse({"sources": [SOURCE, {**other, "secrets": ["file:one"]}]}, tmp_path)
+    assert settings.reload_secrets() == []
+    (tmp_path / "one").write_text(HIDDEN)
+    [found] = settings.reload_secrets()
+    assert found.startswith(wrong)
+    public = {"auth": "jwt", "key": "-----BEGIN PUBLIC KEY-----", "issuer": "i", "audience": "a"}
+    tokens = {"kind": "okta-workflows", "client_id": "c", **public}
+    assert parse({"sources": [{"name": "a", **tokens}, {"name": "b", **tokens}]}).sources
+
+
+def test_jwt_needs_four_things() -> None:
     """All that are missing are named; a secret is not among them."""
     found = problems(source(auth="jwt", secrets=None))
     assert [line.partition(":")[0] for line in found] == [
-        "sources[0].key", "sources[0].issuer", "sources[0].audience",
+        "sources[0].key", "sources[0].issuer", "sources[0].audience", "sources[0].client_id",
     ]  # fmt: skip
-    told = {"auth": "jwt", "secrets": None, "issuer": "https://i.test", "audience": "a"}
+    told = {"auth": "jwt", "secrets": None, "issuer": "https://i.test", "audience": "a", "scope": "s"}
     assert parse(source(**told, key=HIDDEN)).sources[0].secrets == ()
     assert parse(source(**told, jwks_url="https://i.test/keys")).sources[0].key is None
 
@@ -247,7 +272,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_mistakes_between_tables() -> None:
     """A name that is taken, an organisation that is served already, a target that there is not; each once."""
     raw = {
-        "sources": [{**SOURCE, "targets": ["docs", "wiki"]}, SOURCE],
+        "sources": [{**SOURCE, "targets": ["docs", "wiki"]}, {**SOURCE, "secrets": ["other", HIDDEN]}],
         "targets": [TARGET, {**TARGET, "api_url": "https://api.gitbook.com/v1/"}],
     }
     assert problems(raw) == [
@@ -255,6 +280,8 @@ def test_mistakes_between_tables() -> None:
         'targets[1].name: "docs" is taken by targets[0]: write another name',
         'targets[1].organization: "acme" is the organisation of targets[0] already: '
         "write each organisation once",
+        "sources[1].secrets[1]: is a secret of sources[0] too, so a delivery to one is taken by the other: "
+        "write one that no other source has",
         'sources[0].targets: no target is named "wiki": write one of "docs"',
     ]
 
@@ -408,8 +435,8 @@ def test_targets_of_a_directory() -> None:
     settings = parse({
         "sources": [
             {**SOURCE, "name": "a", "directory": "acme", "targets": ["docs"]},
-            {**SOURCE, "name": "b", "directory": "acme", "targets": []},
-            {**SOURCE, "name": "c"},
+            {**SOURCE, "name": "b", "secrets": ["b"], "directory": "acme", "targets": []},
+            {**SOURCE, "name": "c", "secrets": ["c"]},
         ],
         "targets": [TARGET, {**TARGET, "name": "wiki", "organization": "b"}],
     })  # fmt: skip
@@ -509,7 +536,7 @@ def test_secrets_in_the_file_are_told_of(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_interfaces_example(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sources of a directory and a target with all its tables, as people write it."""
     for name in ("POLIS_SECRET", "OKTA_FLOW_SECRET", "GITBOOK_TOKEN"):
-        monkeypatch.setenv(name, HIDDEN)
+        monkeypatch.setenv(name, f"{HIDDEN} {name}")
     settings = parse(
         tomllib.loads("""
         [operators]

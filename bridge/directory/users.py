@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bridge.directory.addresses import normalise_email
 from bridge.directory.events import EventName, UserNews, is_negative, negative
 
 
@@ -47,11 +48,6 @@ class User(Struct, frozen=True):
     def addresses(self) -> tuple[str, ...]:
         """The current address and all former ones."""
         return (self.email, *self.former) if self.email else self.former
-
-
-def normalise_email(text: str | None) -> str | None:
-    """Return an address as members are told apart by: stripped and lower-cased; None for an empty one."""
-    return (text or "").strip().lower() or None
 
 
 def tell_user(user: User, name: EventName, news: UserNews, stamp: int) -> User:

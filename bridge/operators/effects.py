@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.directory.users import normalise_email
+from bridge.directory.addresses import normalise_email
 from bridge.operators.desks import Desk
 from bridge.operators.events import LoggedEvent
 from bridge.operators.pages import id_time, order, row_id

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from bridge.directory.addresses import normalise_email
 from bridge.directory.events import DirectoryEvent
-from bridge.directory.users import normalise_email
 from bridge.plan.held import Decision
 from bridge.plan.judge import removal_id
 from bridge.plan.members import State

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.directory.addresses import normalise_email
 from bridge.directory.events import EventName
-from bridge.directory.users import normalise_email
 from bridge.operators.accounts import Account, read_accounts
 from bridge.operators.desks import Desk
 from bridge.operators.events import EventLog, LoggedEvent

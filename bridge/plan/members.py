@@ -9,11 +9,11 @@ from bridge.plan.changes import Change, Invite, MarkSSO, Remove, SetRole
 from bridge.plan.people import Person, UserView
 from bridge.plan.roles import is_lower, ruled_role
 from bridge.plan.scope import (
+    address_problem,
     admits,
     admits_address,
     came_at,
     ever_admitted,
-    is_address,
     is_excluded,
     left_at,
 )
@@ -203,8 +203,7 @@ def _plan_leaver(wanted: Wanted, binding: MemberBinding) -> MemberPlan:
 def _plan_joiner(
     wanted: Wanted, binding: MemberBinding, target: TargetSettings, before: MemberBinding | None
 ) -> MemberPlan:
-    if not is_address(wanted.email):
-        problem = "it is not an e-mail address: give the user one in the directory"
+    if problem := address_problem(wanted.email):
         return MemberPlan(wanted, binding, impossible=problem)
     kept = bool(before and before.kept and wanted.role is None)
     role = before.role if before and kept else wanted.role or target.default_role

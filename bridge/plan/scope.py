@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from bridge.directory.addresses import disguise
 from bridge.plan.people import GroupView, Person, UserView
 from bridge.settings import MemberScope
 
@@ -14,6 +15,18 @@ _ADDRESS = re.compile(r"[^@\s<>,;\"()\[\]\\]+@[^@\s<>,;\"'()\[\]\\.]+(\.[^@\s<>,
 def is_address(email: str) -> bool:
     """Tell whether the text can be an e-mail address."""
     return bool(_ADDRESS.fullmatch(email)) and len(email) <= 320
+
+
+def address_problem(email: str) -> str | None:
+    """Return why nobody can be invited by an address, and the way out; None where somebody can."""
+    if not is_address(email):
+        return "it is not an e-mail address: give the user one in the directory"
+    why = disguise(email)
+    return (
+        f"the address is not what people see: {why}: give the user another one in the directory"
+        if why
+        else None
+    )
 
 
 def group_matches(pattern: str, group: GroupView) -> bool:

@@ -31,6 +31,9 @@ class SourceSettings(Section):
     key: Secret | None = Field(None, examples=["env:JWT_KEY"])
     issuer: str | None = Field(None, examples=["https://acme.okta.com/oauth2/default"])
     audience: str | None = Field(None, examples=["directory-bridge"])
+    subject: str | None = Field(None, min_length=1, examples=["0oa1flow"])
+    client_id: str | None = Field(None, min_length=1, examples=["0oa1flow"])
+    scope: str | None = Field(None, pattern=r"^\S+$", examples=["directory.write"])
     body: Literal["bridge", "jackson", "workos"] = Field("bridge", examples=["bridge"])
     map: FieldMap | None = None
     provision_on: Literal["activate", "create"] = Field("activate", examples=["activate"])
@@ -48,6 +51,11 @@ class SourceSettings(Section):
     def all_secrets(self) -> tuple[Secret, ...]:
         """What its deliveries may be verified with, each once: the secrets, and the key of JWTs."""
         return tuple(dict.fromkeys((*self.secrets, self.key) if self.key else self.secrets))
+
+    @property
+    def shared_secrets(self) -> tuple[Secret, ...]:
+        """What it shares with its sender alone: of `all_secrets` those that are no public keys."""
+        return tuple(each for each in self.all_secrets if "-----BEGIN" not in each.reveal())
 
     @property
     def tolerance_seconds(self) -> float:
@@ -89,6 +97,11 @@ def _jwt_problems(source: SourceSettings) -> Iterator[str]:
         yield 'issuer: is missing, auth = "jwt" needs it: write issuer = "https://…"'
     if not source.audience:
         yield 'audience: is missing, auth = "jwt" needs it: write audience = "…"'
+    if not (source.subject or source.client_id or source.scope):
+        yield (
+            'client_id: is missing, auth = "jwt" needs it, or subject or scope, since every client of the '
+            'issuer gets tokens: write client_id = "…"'
+        )
 
 
 def _key_problems(secrets: tuple[Secret, ...]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The whole file: its tables, and what has to be right between them."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import model_validator
@@ -31,7 +32,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        sources = [source.model_dump(include={"name", "targets"}) for source in self.sources]
+        sources = [
+            source.model_dump(include={"name", "targets"})
+            | {"secrets": [secret.reveal() for secret in source.shared_secrets]}
+            for source in self.sources
+        ]
         targets = [target.model_dump(include={*_PLACE, "name"}) for target in self.targets]
         alerts = [alert.model_dump(include={"name"}) for alert in self.alerts]
         if problems := clashes(sources, targets, alerts):
@@ -76,7 +81,8 @@ class Settings(Section):
                     secret.reload()
             except ValueError as error:
                 problems.append(str(error))
-        return problems
+        shared = [{"secrets": [each.reveal() for each in s.shared_secrets]} for s in self.sources]
+        return [*problems, *_same_secret(shared)]
 
 
 _PLACE = ("kind", "api_url", "organization")  # what makes two targets the same
@@ -91,9 +97,12 @@ def tables(raw: dict[str, Any], key: str) -> list[dict[str, Any]]:
 def clashes(
     sources: list[dict[str, Any]], targets: list[dict[str, Any]], alerts: list[dict[str, Any]]
 ) -> list[str]:
-    """Return what is wrong between tables, each of which may be right by itself."""
+    """Return what is wrong between tables, each of which may be right by itself.
+
+    `secrets` of a source: the texts themselves, or where they cannot be read what stands in the file.
+    """
     problems = [*_twice("sources", sources), *_twice("targets", targets), *_twice("alerts", alerts)]
-    problems += _same_target(targets)
+    problems += [*_same_target(targets), *_same_secret(sources)]
     known = {target["name"] for target in targets if isinstance(target.get("name"), str)}
     for number, source in enumerate(sources):
         told = source.get("targets")
@@ -112,6 +121,20 @@ def _twice(key: str, rows: list[dict[str, Any]]) -> list[str]:
         for number, name in enumerate(names)
         if isinstance(name, str) and names.index(name) != number
     ]
+
+
+def _same_secret(sources: list[dict[str, Any]]) -> Iterator[str]:
+    """Find secrets of two sources: what is signed for one of them would be taken by the other."""
+    owners: dict[str, int] = {}
+    for number, source in enumerate(sources):
+        told = source.get("secrets")
+        for place, text in enumerate(told if isinstance(told, list | tuple) else ()):
+            owner = owners.setdefault(text, number) if isinstance(text, str) else number
+            if owner != number:
+                yield (
+                    f"sources[{number}].secrets[{place}]: is a secret of sources[{owner}] too, so a delivery "
+                    f"to one is taken by the other: write one that no other source has"
+                )
 
 
 def _same_target(targets: list[dict[str, Any]]) -> list[str]:

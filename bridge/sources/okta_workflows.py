@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
+from bridge.directory.addresses import normalise_email
 from bridge.directory.events import EventName, GroupNews, News, UserNews
-from bridge.directory.users import normalise_email
 from bridge.settings import SourceSettings
 from bridge.settings.field_map import FieldMap
 from bridge.sources.base import Delivery, Noted, Parsed, UnverifiedError
@@ -71,7 +71,8 @@ class OktaWorkflows:
 
         The signed time counts whole seconds, so it says nothing of the order of events and is not used.
         """
-        return parse_body(delivery.body, None, _key, self._settings.map)
+        make_key = _key if signed_at is None else _signed_key(signed_at, delivery.body)
+        return parse_body(delivery.body, None, make_key, self._settings.map)
 
     def sign(self, body: bytes, now: int) -> dict[str, str]:
         """Return the headers that prove a body. Raises UntestableError for tokens that only others make."""
@@ -203,6 +204,19 @@ def _active(value: Any) -> bool | None:
             f"user.active is {kind_of(value)} that is neither true nor false: send true or false"
         )
     return _WORDS[text]
+
+
+def _signed_key(signed_at: int, body: bytes) -> MakeKey:
+    """Return the function that makes the keys of a signed body: without ids its signature is what repeats.
+
+    Whoever has overheard it could send it again until it is too old, and bring a leaver back.
+    """
+    signed = blake2b(b"%d." % signed_at + body, digest_size=16).digest()
+
+    def make(index: int, element: Mapping[str, Any]) -> bytes:
+        return _key(index, element) or blake2b(signed + b"%d" % index, digest_size=16).digest()
+
+    return make
 
 
 def _key(_index: int, element: Mapping[str, Any]) -> bytes | None:

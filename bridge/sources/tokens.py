@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -21,7 +21,10 @@ RETRY_SECONDS = 5.0  # after the set could not be read
 REFRESH_SECONDS = 3600.0  # after which keys are read again, so that a withdrawn one ends
 FETCH_TIMEOUT = 3.0
 
+LONGEST_LIFE = 86_400  # seconds until a token ends, the most that Okta's authorization servers can set
+
 _LEEWAY = 30  # seconds of difference between the clocks
+_CLIENT_CLAIMS = ("client_id", "cid", "azp", "appid")  # RFC 9068; Okta's; OpenID Connect's and Entra's, two
 _LONGEST_TOKEN = 8192
 _LONGEST_KEY_SET = 262_144
 _ALGORITHMS_OF = {"RSA": RSA_ALGORITHMS, "EC": EC_ALGORITHMS}
@@ -129,18 +132,27 @@ def _read_key(one: dict[str, Any]) -> Key | None:
 class Tokens:
     """Verifies bearer tokens as one source's settings want them."""
 
-    def __init__(self, settings: SourceSettings, keys: KeySet | None = None) -> None:
-        """`keys`: what is behind `settings.jwks_url`, for tests."""
+    def __init__(
+        self,
+        settings: SourceSettings,
+        keys: KeySet | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`keys`: what is behind `settings.jwks_url`; `clock`: unix seconds; both for tests."""
         self._settings = settings
+        self._clock = clock
         self._keys = keys or (KeySet(settings.jwks_url) if settings.jwks_url else None)
 
     async def verify(self, token: str) -> None:
-        """Check signature, issuer, audience and expiry. Raises UnverifiedError, UnavailableError."""
+        """Check signature, issuer, audience, expiry, and whose token it is.
+
+        Raises UnverifiedError, UnavailableError.
+        """
         if len(token) > _LONGEST_TOKEN:
             raise UnverifiedError(f"the token has more than {_LONGEST_TOKEN} characters")
         key, algorithms = await self._key(token)
         try:
-            jwt.decode(
+            claims = jwt.decode(
                 token,
                 key,
                 algorithms=list(algorithms),
@@ -153,8 +165,27 @@ class Tokens:
             Exception
         ) as error:  # whatever a hostile token makes the parser stumble over: it proves nothing
             raise UnverifiedError(f"the token is not good: {type(error).__name__}") from None
+        self._check_bearer(claims)
         if self._keys is None and self._settings.key:
             self._settings.key.matches += 1
+
+    def _check_bearer(self, claims: Mapping[str, Any]) -> None:
+        """Check whose token it is, since the issuer gives tokens to many. Raises UnverifiedError.
+
+        One that would last for ever, or for years, is not taken: nobody can take it back.
+        """
+        wanted = self._settings
+        if claims["exp"] - self._clock() > LONGEST_LIFE + _LEEWAY:
+            raise UnverifiedError(f"the token lasts for more than {LONGEST_LIFE // 3600} hours from now")
+        if wanted.subject and claims.get("sub") != wanted.subject:
+            raise UnverifiedError("the token is not of the configured subject (sub)")
+        clients = [claims[name] for name in _CLIENT_CLAIMS if name in claims]
+        if wanted.client_id and (not clients or any(one != wanted.client_id for one in clients)):
+            raise UnverifiedError(
+                "the token is not of the configured client_id (client_id, cid, azp or appid)"
+            )
+        if wanted.scope and wanted.scope not in _scopes(claims):
+            raise UnverifiedError("the token does not have the configured scope (scope or scp)")
 
     async def _key(self, token: str) -> Key:
         if self._keys is None:
@@ -165,6 +196,15 @@ class Tokens:
         return found
 
 
+def _scopes(claims: Mapping[str, Any]) -> list[str]:
+    """Return a token's scopes: a text with blanks between (RFC 8693, Entra), or a list (Okta)."""
+    scopes: list[str] = []
+    for told in (claims.get("scope"), claims.get("scp")):
+        listed = told.split() if isinstance(told, str) else told
+        scopes += [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+    return scopes
+
+
 def sign_token(settings: SourceSettings, now: int) -> str:
     """Return a token that lasts ten minutes, by the key that the settings share with the sender.
 
@@ -173,7 +213,15 @@ def sign_token(settings: SourceSettings, now: int) -> str:
     text = settings.key.reveal() if settings.key else ""
     if settings.jwks_url or "-----BEGIN" in text:
         raise UntestableError(f"the key that signs tokens is with {settings.issuer} alone")
-    claims = {"iss": settings.issuer, "aud": settings.audience, "exp": now // 1000 + 600, "sub": "test"}
+    claims: dict[str, Any] = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        "exp": now // 1000 + 600,
+        "sub": settings.subject or "test",
+        "scope": settings.scope or "",
+    }
+    if settings.client_id:
+        claims["client_id"] = settings.client_id
     return jwt.encode(claims, text, SHARED_ALGORITHMS[0])
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from bridge.directory.users import normalise_email
+from bridge.directory.addresses import normalise_email
 from bridge.rate_limit_headers import retry_after, told_time
 from bridge.settings import Role, Secret
 from bridge.targets.base import (

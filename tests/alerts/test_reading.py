@@ -17,7 +17,7 @@ from bridge.store.targets import TargetStore, target_id
 NOW = 1_790_000_000_000
 SETTINGS: Settings = parse_settings(
     {
-        "sources": [{"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}],
+        "sources": [{"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}],
         "targets": [
             {"name": "docs", "organization": "acme", "token": "x"},
             {"name": "wiki", "organization": "other", "token": "x"},

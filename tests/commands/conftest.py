@@ -43,8 +43,9 @@ def okta(bridge: Bridge, tmp_path: Path) -> None:
 
 def add_source(folder: Path, name: str) -> None:
     """Put a source into the configuration of `bridge`."""
+    (folder / name).write_text(f"{name}-secret")
     with (folder / "bridge.toml").open("a") as file:
-        file.write(f'[[sources]]\nname = "{name}"\nkind = "okta-workflows"\nsecrets = ["file:token"]\n')
+        file.write(f'[[sources]]\nname = "{name}"\nkind = "okta-workflows"\nsecrets = ["file:{name}"]\n')
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ secrets = ["file:first", "file:second"]
 name = "signed"
 kind = "okta-workflows"
 auth = "hmac"
-secrets = ["file:first"]
+secrets = ["file:signed"]
 
 [[sources]]
 name = "basic"
@@ -33,7 +33,7 @@ name = "keyed"
 kind = "okta-workflows"
 auth = "header"
 header = "X-Api-Key"
-secrets = ["file:first"]
+secrets = ["file:keyed"]
 
 [[sources]]
 name = "tokens"
@@ -42,6 +42,7 @@ auth = "jwt"
 key = "file:key"
 issuer = "https://issuer.acme.test"
 audience = "directory-bridge"
+client_id = "flow"
 
 [[sources]]
 name = "theirs"
@@ -50,11 +51,12 @@ auth = "jwt"
 jwks_url = "https://issuer.acme.test/keys"
 issuer = "https://issuer.acme.test"
 audience = "directory-bridge"
+client_id = "flow"
 
 [[sources]]
 name = "hr"
 kind = "okta-workflows"
-secrets = ["file:first"]
+secrets = ["file:hr"]
 
 [sources.map]
 event = "type"
@@ -69,28 +71,28 @@ user.active = "person.status == 'ACTIVE'"
 [[sources]]
 name = "near"
 kind = "okta-workflows"
-secrets = ["file:first"]
+secrets = ["file:near"]
 networks = ["203.0.113.0/24"]
 
 [[sources]]
 name = "idp"
 kind = "scim"
-secrets = ["file:first"]
+secrets = ["file:idp"]
 
 [[sources]]
 name = "hooks"
 kind = "okta-event-hooks"
-secrets = ["file:first"]
+secrets = ["file:hooks"]
 
 [[sources]]
 name = "polis"
 kind = "jackson"
-secrets = ["file:first"]
+secrets = ["file:polis"]
 
 [[sources]]
 name = "workos"
 kind = "workos"
-secrets = ["file:first"]
+secrets = ["file:workos"]
 
 [[sources]]
 name = "standard"
@@ -101,6 +103,7 @@ body = "workos"
 SECRETS = {
     "first": "hush-hush", "second": "hush-again", "pair": "flow:hush", "key": "k" * 32,
     "standard": "whsec_c3RhbmRhcmQta2V5",
+    **{name: f"hush-{name}" for name in ("signed", "keyed", "hr", "near", "idp", "hooks", "polis", "workos")},
 }  # fmt: skip
 HIRED = {
     "type": "employee.hired",

@@ -11,8 +11,8 @@ from bridge.store.commit import Transaction
 from bridge.store.reads import ReadState, ReadStore
 from bridge.store.redis import Store
 
-FLOW = {"name": "flow", "kind": "okta-workflows", "secrets": ["x"]}
-HOOKS = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["x"]}
+FLOW = {"name": "flow", "kind": "okta-workflows", "secrets": ["flow-secret"]}
+HOOKS = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["hooks-secret"]}
 API = {"api_url": "https://acme.okta.test", "api_token": "x"}
 
 

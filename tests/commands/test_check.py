@@ -33,6 +33,7 @@ def config(tmp_path: Path, redis_settings: RedisSettings, sandbox: Sandbox) -> d
     """A configuration in which all is in place."""
     (tmp_path / "token").write_text(sandbox.token)
     (tmp_path / "secret").write_text("hush-hush")
+    (tmp_path / "hooks").write_text("hush-hooks")
     return {
         "redis": {"data_dir": str(redis_settings.data_dir), "prefix": redis_settings.prefix},
         "sources": [{"name": "okta", "kind": "okta-workflows", "secrets": ["file:secret"]}],
@@ -89,7 +90,7 @@ async def test_no_secret_is_shown(tmp_path: Path, config: dict[str, Any], sandbo
 async def okta(config: dict[str, Any]) -> AsyncIterator[FakeOkta]:
     """An Okta whose event hooks are configured, with its API."""
     async with running_okta() as running:
-        config["sources"].append({"name": "hooks", "kind": "okta-event-hooks", "secrets": ["file:secret"]})
+        config["sources"].append({"name": "hooks", "kind": "okta-event-hooks", "secrets": ["file:hooks"]})
         config["sources"][1] |= {"api_url": running.url, "api_token": TOKEN}
         yield running
 

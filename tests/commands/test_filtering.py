@@ -19,7 +19,7 @@ HOUR = 3_600_000
 @pytest.fixture
 def settings() -> Settings:
     """Two sources, one target."""
-    sources = [{"name": name, "kind": "jackson", "secrets": ["x"]} for name in ("okta", "polis")]
+    sources = [{"name": name, "kind": "jackson", "secrets": [f"{name}-secret"]} for name in ("okta", "polis")]
     targets = [{"name": "docs", "organization": "acme", "token": "x"}]
     return parse_settings({"sources": sources, "targets": targets}, Path("/nowhere/bridge.toml"))
 

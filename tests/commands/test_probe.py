@@ -127,13 +127,13 @@ async def test_the_first_secret_is_tried(config: Path, receiver: None, tmp_path:
 
 async def test_a_wrong_secret_is_red(config: Path, receiver: None, tmp_path: Path, store: Store) -> None:
     """The receiver is there, it is only the proof that it does not take; no secret is shown."""
-    (tmp_path / "first").write_text("changed-since")
+    (tmp_path / "polis").write_text("changed-since")
     code, found = await findings(config, "polis")
 
     assert code == 1
     assert found["reachability"]["ok"]
     assert not found["signature"]["ok"]
-    assert "(file:first): was it changed after the bridge started?" in found["signature"]["detail"]
+    assert "(file:polis): was it changed after the bridge started?" in found["signature"]["detail"]
     assert found["parsing"]["warning"]
     assert "changed-since" not in json.dumps(found)
     assert await stored(store) == []
@@ -205,7 +205,7 @@ async def test_a_scim_source_is_asked_what_a_provider_asks_first(
     assert "/scim/idp/v2/ServiceProviderConfig is answered 200" in found["reachability"]["detail"]
     assert [name for name in NAMES if found[name]["warning"]] == ["parsing", "mapping"]
 
-    (tmp_path / "first").write_text("changed-since")
+    (tmp_path / "idp").write_text("changed-since")
     code, found = await findings(config, "idp")
     assert code == 1
     assert [name for name in NAMES if not found[name]["ok"]] == ["signature"]

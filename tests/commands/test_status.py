@@ -23,7 +23,7 @@ secrets = ["env:OLD_SECRET", "env:NEW_SECRET", "a-text-in-the-file"]
 [[sources]]
 name = "polis"
 kind = "jackson"
-secrets = ["env:OLD_SECRET"]
+secrets = ["env:POLIS_SECRET"]
 """
 
 
@@ -32,6 +32,7 @@ def config(tmp_path: Path, redis_settings: RedisSettings, monkeypatch: pytest.Mo
     """Two sources; the secret of the first is being changed."""
     monkeypatch.setenv("OLD_SECRET", "old-text")
     monkeypatch.setenv("NEW_SECRET", "new-text")
+    monkeypatch.setenv("POLIS_SECRET", "polis-text")
     path = tmp_path / "bridge.toml"
     redis = f'[redis]\ndata_dir = "{redis_settings.data_dir}"\nprefix = "{redis_settings.prefix}"\n'
     path.write_text(redis + SOURCES, encoding="utf-8")
@@ -63,7 +64,7 @@ async def test_it_tells_who_came_and_who_was_not_let_in(config: Path, store: Sto
         {"secret": "env:NEW_SECRET", "last_used": None},
         {"secret": "no. 3, in the file", "last_used": None},
     ]
-    assert told["polis"]["secrets"] == [{"secret": "env:OLD_SECRET", "last_used": None}]
+    assert told["polis"]["secrets"] == [{"secret": "env:POLIS_SECRET", "last_used": None}]
     assert (told["polis"]["last_delivery"], told["polis"]["refused"], told["polis"]["reason"]) == (
         None,
         0,

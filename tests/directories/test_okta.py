@@ -64,7 +64,12 @@ async def test_what_a_status_means(
     reading = await client.user("00uana")
     assert reading.found
     assert reading.found.active is active
-    table = {"name": "hooks", "kind": "okta-event-hooks", "secrets": ["x"], "provision_on": "create"}
+    table = {
+        "name": "hooks",
+        "kind": "okta-event-hooks",
+        "secrets": ["hooks-secret"],
+        "provision_on": "create",
+    }
     eager = okta_of(SourceSettings.model_validate(table | {"api_url": okta.url, "api_token": TOKEN}))
     reading = await eager.user("00uana")
     await eager.close()
@@ -214,4 +219,6 @@ async def test_a_clock_of_ours_that_is_ahead_makes_no_reading_newer(okta: FakeOk
 def test_a_source_without_an_api() -> None:
     """There is nothing to make."""
     with pytest.raises(ValueError, match="has no API"):
-        okta_of(SourceSettings.model_validate({"name": "h", "kind": "okta-event-hooks", "secrets": ["x"]}))
+        okta_of(
+            SourceSettings.model_validate({"name": "h", "kind": "okta-event-hooks", "secrets": ["h-secret"]})
+        )

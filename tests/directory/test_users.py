@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.directory.events import EventName, UserNews, make_stamp
-from bridge.directory.users import User, decode_user, encode_user, normalise_email, tell_user
+from bridge.directory.users import User, decode_user, encode_user, tell_user
 
 CREATED, UPDATED, DELETED = EventName.USER_CREATED, EventName.USER_UPDATED, EventName.USER_DELETED
 Told = tuple[EventName, int, str | None, bool | None]  # name, time, e-mail, active
@@ -20,22 +20,6 @@ def tell(*told: Told, user: User | None = None) -> User:
     for name, time, email, active in told:
         user = tell_user(user, name, UserNews("u1", email, active), make_stamp(time, 0, False))
     return user
-
-
-@pytest.mark.parametrize(
-    ("text", "email"),
-    [
-        (" Ana@ACME.test ", "ana@acme.test"),
-        ("ÄNA@acme.test", "äna@acme.test"),
-        ("straße@acme.test", "straße@acme.test"),
-        ("", None),
-        ("  ", None),
-        (None, None),
-    ],
-)
-def test_addresses_are_stripped_and_lower_cased(text: str | None, email: str | None) -> None:
-    """Not case-folded: ß stays ß."""
-    assert email == normalise_email(text)
 
 
 # -- there or not

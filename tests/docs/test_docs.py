@@ -4,6 +4,7 @@ import re
 import shlex
 import time
 import tomllib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,21 +60,26 @@ def _fences(page: Path) -> Iterator[Fence]:
         yield Fence(place, kind, rest.strip(), found[2])
 
 
+def key_of(name: str) -> str:
+    """A secret of its own for each name, in base64 as Standard Webhooks wants it."""
+    return b64encode(f"secret {name}".encode()).decode()
+
+
 def _mapped() -> Iterator[dict[str, Any]]:
     """The sources of the pages that have a map: their bodies are shown under their names."""
     for fence in fences("toml"):
         for source in tomllib.loads(fence.text).get("sources", []):
             if "map" in source:
-                yield {**source, "secrets": [KEY]}
+                yield {**source, "secrets": [key_of(source["name"])]}
 
 
 SOURCES = Settings.model_validate(
     {
         "sources": [
-            {"name": "okta-workflows", "kind": "okta-workflows", "secrets": [KEY]},
-            {"name": "okta-event-hooks", "kind": "okta-event-hooks", "secrets": [KEY]},
-            {"name": "jackson", "kind": "jackson", "secrets": [KEY]},
-            {"name": "workos", "kind": "workos", "secrets": [KEY]},
+            {"name": "okta-workflows", "kind": "okta-workflows", "secrets": ["okta-workflows-secret"]},
+            {"name": "okta-event-hooks", "kind": "okta-event-hooks", "secrets": ["okta-event-hooks-secret"]},
+            {"name": "jackson", "kind": "jackson", "secrets": ["jackson-secret"]},
+            {"name": "workos", "kind": "workos", "secrets": ["workos-secret"]},
             {"name": "standard-webhooks", "kind": "standard-webhooks", "secrets": [KEY]},
             *_mapped(),
         ]
@@ -150,10 +156,10 @@ def test_every_kind_of_event_is_shown() -> None:
 def test_configurations_are_accepted(fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each TOML block is a configuration once the tables that a whole one needs are added."""
     for name in re.findall(r'"env:(\w+)"', fence.text):
-        monkeypatch.setenv(name, "https://there.test" if name.endswith("_URL") else KEY)
+        monkeypatch.setenv(name, "https://there.test" if name.endswith("_URL") else key_of(name))
     for name in re.findall(r'"file:([^"]+)"', fence.text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(KEY, encoding="utf-8")
+        (tmp_path / name).write_text(key_of(name), encoding="utf-8")
     raw = tomllib.loads(fence.text)
     for section, needed in NEEDED.items():
         raw.setdefault(section, [needed])

@@ -83,7 +83,9 @@ def live(history: list[Act]) -> Directories:
 
 def configure(world: World, how: Delivery) -> None:
     """A target that follows both directories."""
-    world.sources = [{"name": name, "kind": "okta-workflows", "secrets": ["x"]} for name in ("sim", "hr")]
+    world.sources = [
+        {"name": name, "kind": "okta-workflows", "secrets": [f"{name}-secret"]} for name in ("sim", "hr")
+    ]
     world.configure(
         teams=how.rules.teams, roles=how.rules.roles, guard=NO_GUARD,
         members={"groups": [how.scope] if how.scope else []},

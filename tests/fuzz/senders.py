@@ -1,6 +1,7 @@
 """One sender of each kind and each way to prove itself, with a body of its own and how it signs."""
 
 import hmac
+import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from bridge.sources.tokens import Key, KeySet, Tokens, read_key_set
 NOW = 1_800_000_000_000  # unix milliseconds, of each delivery
 OLD, NEW = "the-old-secret-of-the-tests", "the-new-secret-of-the-tests"
 WHSEC = "whsec_" + b64encode(b"a-key-of-the-tests-of-32-bytes!!").decode()
-CLAIMS = {"iss": "https://idp.acme.test", "aud": "bridge", "exp": 4_000_000_000}
+CLAIMS = {"iss": "https://idp.acme.test", "aud": "bridge", "sub": "flow", "exp": int(time.time()) + 36_000}
 DATA = Path(__file__).parents[1] / "sources" / "data"
 
 Headers = dict[str, str]
@@ -141,7 +142,13 @@ def _standard_settings(body: str) -> SourceSettings:
 
 
 def _token_senders() -> list[Sender]:
-    usual = {"auth": "jwt", "issuer": CLAIMS["iss"], "audience": CLAIMS["aud"], "secrets": []}
+    usual = {
+        "auth": "jwt",
+        "issuer": CLAIMS["iss"],
+        "audience": CLAIMS["aud"],
+        "secrets": [],
+        "subject": CLAIMS["sub"],
+    }
     private = generate_private_key(SECP256R1())
     shared = _settings("okta-workflows", **usual, key=OLD + NEW)
     public = _settings("okta-workflows", **usual, jwks_url="https://idp.acme.test/keys")

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from bridge.connections import Connection
 from bridge.receiver import create_app
-from bridge.settings import Settings
+from bridge.settings import Settings, SourceSettings
 from bridge.store.journal import Receipt, Submission
 from tests.fuzz.senders import MAP, NEW, OLD, WHSEC
 
@@ -29,10 +29,14 @@ _SOURCES: dict[str, dict[str, Any]] = {
     "hooks": {"kind": "okta-event-hooks"},
 }
 _USUAL = {"secrets": [OLD, NEW], "tolerance": "36500d"}
-SETTINGS = Settings.model_validate({
-    "receiver": {"max_body": MAX_BODY},
-    "sources": [{"name": name, **_USUAL, **told} for name, told in _SOURCES.items()],
-})  # fmt: skip
+# One secret proves all of them, which a configuration may not say: what is signed for one is tried at each.
+SETTINGS = Settings.model_validate({"receiver": {"max_body": MAX_BODY}}).model_copy(
+    update={
+        "sources": tuple(
+            SourceSettings.model_validate({"name": name, **_USUAL, **told}) for name, told in _SOURCES.items()
+        )
+    }
+)
 
 
 class Memory:

@@ -61,7 +61,7 @@ def test_the_words_of_the_filters_are_those_of_the_rows() -> None:
 
 async def test_by_source_is_by_who_told_the_event_behind(world: World) -> None:
     """What no event is behind is of no source."""
-    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["polis-secret"]}]
     world.configure()
     await world.hire("ana")
     await world.tell("user.created", ("b1", "bo@acme.test", True), directory="polis")

@@ -286,7 +286,7 @@ async def test_ids_that_somebody_has_decided_about_are_told_from_unknown_ones(wo
 
 async def test_what_is_held_and_given_up_is_found_by_who_told_it(world: World) -> None:
     """With the event that did."""
-    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["polis-secret"]}]
     world.configure(guard=STRICT)
     world.sandbox.inject(bad_addresses=["di@acme.test", "eva@acme.test"])
     await world.hire("ana", "di")

@@ -125,7 +125,10 @@ async def test_nothing_of_them_is_left(world: World) -> None:
 
 async def scim(world: World) -> None:
     """Let a provider have written her, and somebody else, with all that SCIM tells."""
-    world.sources = [*world.sources, {"name": "entra", "kind": "scim", "secrets": ["x"], "directory": "okta"}]
+    world.sources = [
+        *world.sources,
+        {"name": "entra", "kind": "scim", "secrets": ["entra-secret"], "directory": "okta"},
+    ]
     world.configure()
     shelf = Shelf(world.store, "entra")
     for name, full in (("zoe.quill", NAME), ("ana", "Ana Ng")):
@@ -254,7 +257,10 @@ async def test_an_address_that_moved_on_is_told_from_its_owner(world: World) -> 
 
 async def test_a_second_address_of_somebody_else_is_left_alone(world: World) -> None:
     """Of somebody who is active, that is: SCIM providers tell several, the mirror knows the first."""
-    world.sources = [*world.sources, {"name": "idp", "kind": "scim", "secrets": ["x"], "directory": "okta"}]
+    world.sources = [
+        *world.sources,
+        {"name": "idp", "kind": "scim", "secrets": ["idp-secret"], "directory": "okta"},
+    ]
     world.configure()
     shelf = Shelf(world.store, "idp")
     fields = {"userName": "ana", "emails": [{"value": "ana@acme.test"}, {"value": EMAIL}]}
@@ -307,7 +313,7 @@ async def test_it_can_be_done_again_after_a_crash(world: World, monkeypatch: pyt
 
 async def test_other_directories_and_targets_are_looked_through(world: World) -> None:
     """Also of targets that were taken out of the configuration."""
-    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["polis-secret"]}]
     world.configure()
     await arrive(world.worker)
     await zoe(world, "user.created", email=EMAIL, active=True)

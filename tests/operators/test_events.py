@@ -51,7 +51,7 @@ async def test_addresses_and_names_that_an_event_does_not_tell_are_looked_up(wor
 
 async def test_the_newest_come_first_over_all_directories(world: World) -> None:
     """Page by page; each directory's own progress tells what is pending."""
-    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["x"]})
+    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["polis-secret"]})
     world.configure()
     await world.hire("ana")
     await world.fold()
@@ -69,7 +69,7 @@ async def test_the_newest_come_first_over_all_directories(world: World) -> None:
 
 async def test_filters(world: World) -> None:
     """By source, target, kind, state and time."""
-    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["x"], "targets": []})
+    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["polis-secret"], "targets": []})
     world.configure()
     await world.hire("ana")
     await world.fold()

@@ -30,8 +30,8 @@ from workers.departing import arrive, forget_directories
 from workers.fold import fold_directory
 from workers.retention import trim
 
-OKTA = {"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}
-POLIS = {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}
+OKTA = {"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}
+POLIS = {"name": "polis", "kind": "okta-workflows", "secrets": ["polis-secret"]}
 FADING = ("seen:", "bell:", "lease:", "probe", "renewed:")  # keys that end by themselves within 7 days
 # what is counted, dated or proved of the installation and its targets, whoever it was about
 KEPT = (

@@ -70,7 +70,7 @@ async def test_a_group_that_nobody_told_of(world: World) -> None:
 
 async def test_several_groups_of_a_name_are_to_be_chosen_from(world: World) -> None:
     """By directory and id; nothing else is told of them."""
-    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["x"]})
+    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["hr-secret"]})
     world.configure()
     await world.group("g1", "Writers")
     await world.tell("group.created", group=("g1", "WRITERS"), directory="hr")
@@ -141,7 +141,7 @@ async def test_what_a_group_becomes(world: World) -> None:
 
 async def test_a_directory_that_a_target_does_not_follow(world: World) -> None:
     """Has no place there."""
-    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["x"], "targets": []})
+    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["hr-secret"], "targets": []})
     world.configure()
     await world.tell("group.created", group=("g1", "Writers"), directory="hr")
     await world.settle()

@@ -25,8 +25,13 @@ API = {"api_url": "https://acme.okta.test", "api_token": "x"}
 
 def installation(redis: RedisSettings, many: int = 1) -> Settings:
     """A configuration with so many targets, senders and thin senders over the test's own Redis."""
-    flows = [{"name": f"flow{n}", "kind": "okta-workflows", "secrets": ["x"]} for n in range(many)]
-    hooks = [{"name": f"hook{n}", "kind": "okta-event-hooks", "secrets": ["x"], **API} for n in range(many)]
+    flows = [
+        {"name": f"flow{n}", "kind": "okta-workflows", "secrets": [f"flow{n}-secret"]} for n in range(many)
+    ]
+    hooks = [
+        {"name": f"hook{n}", "kind": "okta-event-hooks", "secrets": [f"hook{n}-secret"], **API}
+        for n in range(many)
+    ]
     targets = [{"name": f"docs{n}", "organization": f"acme{n}", "token": "x"} for n in range(many)]
     table = {"data_dir": str(redis.data_dir), "prefix": redis.prefix}
     raw = {"redis": table, "sources": [*flows, *hooks], "targets": targets}
@@ -72,7 +77,7 @@ async def test_an_empty_installation_is_well(settings: Settings, store: Store) -
 
 async def test_the_journal_and_who_works_on_it(world: World) -> None:
     """What is not folded is pending, and the oldest of it is as old as its arrival."""
-    world.sources.append({"name": "hr", "kind": "jackson", "secrets": ["x"]})
+    world.sources.append({"name": "hr", "kind": "jackson", "secrets": ["hr-secret"]})
     world.configure()
     await world.hire("ana")
     await world.fold()

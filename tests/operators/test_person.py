@@ -58,7 +58,7 @@ async def event_ids(world: World, user: str, kind: str) -> list[str]:
 
 async def test_who_is_behind_an_address(world: World) -> None:
     """All users of all directories who have it, with their state, since when, and their groups."""
-    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["x"]})
+    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["hr-secret"]})
     world.configure()
     await world.hire("ana")
     since = world.now
@@ -199,7 +199,7 @@ async def test_who_was_never_told_to_be_a_member(world: World) -> None:
 
 async def test_only_the_directories_that_a_target_follows_count(world: World) -> None:
     """A user of another directory is shown, and wanted nowhere."""
-    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["x"], "targets": []})
+    world.sources.append({"name": "hr", "kind": "okta-workflows", "secrets": ["hr-secret"], "targets": []})
     world.configure()
     await world.tell("user.created", ("7", "ana@acme.test", True), directory="hr")
     await world.settle()

@@ -120,7 +120,7 @@ async def test_filters(world: World) -> None:
 
 async def test_by_source_is_by_whose_news_it_is(world: World) -> None:
     """The last that spoke of somebody; who told what is not kept any more is nobody."""
-    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.sources = [*world.sources, {"name": "polis", "kind": "okta-workflows", "secrets": ["polis-secret"]}]
     world.configure()
     await world.hire("ana", "cy")
     await world.tell("user.created", ("b1", "bo@acme.test", True), directory="polis")

@@ -149,7 +149,7 @@ async def test_many_are_marked_slice_by_slice(world: World, monkeypatch: pytest.
 
 async def test_directories_that_a_target_does_not_follow_are_none_of_its_business(world: World) -> None:
     """Nothing is marked there, and the target is not named."""
-    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["x"], "targets": []})
+    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["polis-secret"], "targets": []})
     world.configure()
     await world.tell("user.created", ("bo", "bo@acme.test", True), directory="polis")
     await world.settle()

@@ -139,6 +139,17 @@ def test_something_that_is_no_address_cannot_be_invited() -> None:
     assert plan(person(user(email="ana", active=False), email="ana"), ABSENT).empty
 
 
+@pytest.mark.parametrize("email", ["ana\u200b@acme.test", "an\u212a@acme.test", "ana@xn--a.test"])
+def test_an_address_in_disguise_is_not_invited(email: str) -> None:
+    """People would approve one address and invite another; who is a member is removed as ever."""
+    made = plan(person(user(email=email), email=email), ABSENT)
+    assert made.changes == ()
+    assert made.impossible
+    assert made.impossible.startswith("the address is not what people see: it")
+    assert made.impossible.endswith(": give the user another one in the directory")
+    assert plan(person(user(email=email, active=False), email=email), THERE).removal
+
+
 # -- leavers
 
 

@@ -25,7 +25,7 @@ def settings(redis_settings: RedisSettings) -> Settings:
         "sources": [
             {"name": "idp", "kind": "scim", "secrets": [TOKEN, "the-next-token"]},
             {"name": "other", "kind": "scim", "secrets": ["token-of-the-other"]},
-            {"name": "away", "kind": "scim", "secrets": [TOKEN], "networks": ["203.0.113.0/24"]},
+            {"name": "away", "kind": "scim", "secrets": ["token-from-away"], "networks": ["203.0.113.0/24"]},
             {"name": "okta", "kind": "okta-workflows", "secrets": ["flow-secret"]},
         ],
     }

@@ -30,9 +30,12 @@ def test_defaults() -> None:
     """Told of everything, of an outage after a quarter of an hour; sources after a week of silence."""
     (alert,) = parse(SLACK).alerts
     assert (alert.on, alert.unavailable_after) == (CONDITION_KINDS, 900)
-    source = {"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}
+    source = {"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}
     spans = [{}, {"silent_after": "12h"}, {"silent_after": "0s"}]
-    sources = [{**source, "name": f"s{number}", **span} for number, span in enumerate(spans)]
+    sources = [
+        {**source, "name": f"s{number}", "secrets": [f"s{number}"], **span}
+        for number, span in enumerate(spans)
+    ]
     told = parse_settings({"sources": sources}, Path("/etc/bridge/bridge.toml")).sources
     assert [each.silent_after for each in told] == [7 * 86400, 43_200, 0]
 

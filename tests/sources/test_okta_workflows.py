@@ -31,7 +31,7 @@ from bridge.sources.registry import make_source
 from bridge.sources.tokens import KeySet, Tokens
 
 NOW = 1_795_319_083_036
-ISSUER, AUDIENCE = "https://acme.okta.test/oauth2/default", "directory-bridge"
+ISSUER, AUDIENCE, CLIENT = "https://acme.okta.test/oauth2/default", "directory-bridge", "0oaflow"
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
@@ -43,7 +43,7 @@ def settings(**more: Any) -> SourceSettings:
 
 def jwt_settings(**more: Any) -> SourceSettings:
     """A table with auth = "jwt"."""
-    return settings(auth="jwt", issuer=ISSUER, audience=AUDIENCE, **more)
+    return settings(auth="jwt", issuer=ISSUER, audience=AUDIENCE, **({"client_id": CLIENT} | more))
 
 
 def delivery(body: bytes = b"{}", /, **headers: str) -> Delivery:
@@ -151,7 +151,7 @@ async def test_hostile_headers_are_refused(first: str, second: str) -> None:
 
 def claims(**other: Any) -> dict[str, Any]:
     """Good claims, but for those given; None leaves one out."""
-    good = {"iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 300}
+    good = {"iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 300, "cid": CLIENT}
     return {name: value for name, value in {**good, **other}.items() if value is not None}
 
 
@@ -219,6 +219,48 @@ async def test_jwt_claims_are_all_required(wrong: dict[str, Any]) -> None:
     payload = {**claims(**wrong)}
     raw = jwt.PyJWS().encode(json.dumps(payload).encode(), "k" * 32, "HS256", {"typ": "JWT"})
     assert not await is_good(source, authorization=f"Bearer {raw}")
+
+
+OTHERS = [
+    {"cid": "0oaother"},
+    {"cid": None},
+    {"cid": None, "sub": CLIENT},
+    {"azp": "0oaother"},
+    {"cid": [CLIENT]},
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_token_of_another_client_is_refused(other: dict[str, Any]) -> None:
+    """Every client of the authorization server gets tokens for the audience: only ours speaks."""
+    source = OktaWorkflows(jwt_settings(key="k" * 32))
+    assert not await is_good(source, authorization=token("k" * 32, "HS256", **other))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "good", "bad"),
+    [
+        ({"client_id": CLIENT}, {"cid": None, "client_id": CLIENT}, {"client_id": "0oaother"}),
+        ({"client_id": CLIENT}, {"cid": None, "azp": CLIENT}, {"cid": None, "azp": "0oaother"}),
+        ({"client_id": None, "subject": "flow"}, {"sub": "flow"}, {"sub": "other"}),
+        ({"client_id": None, "scope": "write"}, {"scope": "read write"}, {"scope": "rewrite"}),
+        ({"client_id": None, "scope": "write"}, {"scp": ["read", "write"]}, {"scp": ["read", 7]}),
+        ({"scope": "write"}, {"scp": "write"}, {}),
+        ({"scope": "write"}, {"scp": "write"}, {"scp": "write", "cid": "0oaother"}),
+    ],
+)
+async def test_whose_token_it_is(wanted: dict[str, Any], good: dict[str, Any], bad: dict[str, Any]) -> None:
+    """Subject, client and scope; all that are configured have to be right."""
+    source = OktaWorkflows(jwt_settings(key="k" * 32, **wanted))
+    assert await is_good(source, authorization=token("k" * 32, "HS256", **good))
+    assert not await is_good(source, authorization=token("k" * 32, "HS256", **bad))
+
+
+async def test_token_for_years_is_refused() -> None:
+    """Nobody can take it back; a day is the most that Okta's authorization servers can set."""
+    source, now = OktaWorkflows(jwt_settings(key="k" * 32)), int(time.time())
+    assert await is_good(source, authorization=token("k" * 32, "HS256", exp=now + 86_400))
+    assert not await is_good(source, authorization=token("k" * 32, "HS256", exp=now + 86_400 + 60))
 
 
 async def test_unsigned_and_monstrous_tokens() -> None:
@@ -414,6 +456,19 @@ def test_parts_an_event_is_not_about_are_left_out() -> None:
 
     assert (UserNews("u"), None) == (first.user, first.group)
     assert (None, GroupNews("g")) == (second.user, second.group)
+
+
+def test_signature_is_the_key_of_a_signed_body_without_an_id() -> None:
+    """A delivery that was overheard cannot be sent again; another moment's is another delivery."""
+    source = OktaWorkflows(settings(auth="hmac", secrets=["one"]))
+    one = {"event": "user.created", "user": {"id": "u"}}
+    body = json.dumps([one, one, {**one, "id": "7"}]).encode()
+    first, again, later = (source.parse(delivery(body), at).news for at in (NOW, NOW, NOW + 1000))
+    assert [news.key for news in first] == [news.key for news in again]
+    assert len({news.key for news in first}) == 3
+    assert all(news.key for news in first)
+    assert [news.key for news in first][2] == [news.key for news in later][2]
+    assert not {news.key for news in first[:2]} & {news.key for news in later[:2]}
 
 
 def test_key_needs_an_id() -> None:

@@ -19,7 +19,7 @@ KEY = "a-shared-key-of-more-than-32-bytes"
 
 def settings() -> SourceSettings:
     """A source of JWTs with a key of its own."""
-    wanted = {"auth": "jwt", "key": KEY, "issuer": "idp", "audience": "bridge"}
+    wanted = {"auth": "jwt", "key": KEY, "issuer": "idp", "audience": "bridge", "subject": "flow"}
     return SourceSettings.model_validate({"name": "flow", "kind": "okta-workflows", **wanted})
 
 
@@ -27,7 +27,7 @@ async def test_key_in_use_counts() -> None:
     """So that operators see it; a token that is not good is no use."""
     source = settings()
     assert source.key
-    claims = {"iss": "idp", "aud": "bridge", "exp": int(time.time()) + 60}
+    claims = {"iss": "idp", "aud": "bridge", "exp": int(time.time()) + 60, "sub": "flow"}
     await Tokens(source).verify(jwt.encode(claims, KEY, "HS256"))
     with pytest.raises(UnverifiedError):
         await Tokens(source).verify(jwt.encode({**claims, "aud": "other"}, KEY, "HS256"))

@@ -11,7 +11,11 @@ from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store
 
 SETTINGS = Settings.model_validate(
-    {"sources": [{"name": name, "kind": "jackson", "secrets": ["s"]} for name in ("polis", "other")]}
+    {
+        "sources": [
+            {"name": name, "kind": "jackson", "secrets": [f"{name}-secret"]} for name in ("polis", "other")
+        ]
+    }
 )
 
 

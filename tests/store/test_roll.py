@@ -12,7 +12,8 @@ def settings(*names: str, targets: tuple[str, ...] = ()) -> Settings:
     """A configuration with these sources, all of one directory, and organisations."""
     told: dict[str, Any] = {
         "sources": [
-            {"name": name, "kind": "okta-workflows", "secrets": ["x"], "directory": "okta"} for name in names
+            {"name": name, "kind": "okta-workflows", "secrets": [f"{name}-secret"], "directory": "okta"}
+            for name in names
         ],
         "targets": [{"name": name, "organization": name, "token": "x"} for name in targets],
     }

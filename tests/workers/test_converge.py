@@ -146,7 +146,7 @@ async def test_a_changed_token_replans_nobody(world: World) -> None:
 async def test_a_directory_that_no_source_speaks_for_keeps_its_people(world: World) -> None:
     """Until it is forgotten on purpose."""
     await scene(world)
-    world.sources[0] = {"name": "other", "kind": "jackson", "secrets": ["x"]}
+    world.sources[0] = {"name": "other", "kind": "jackson", "secrets": ["other-secret"]}
     world.configure(roles=ROLES)
     await world.settle()
     assert set(world.members()) == {"ana", "bo", "cy", "old", "stranger"}

@@ -163,7 +163,7 @@ async def test_a_worker_that_loses_its_lease_stops(world: World, monkeypatch: py
 
 async def test_a_target_follows_only_its_directories(world: World) -> None:
     """`targets` of a source."""
-    world.sources.append({"name": "hr", "kind": "jackson", "secrets": ["x"], "targets": []})
+    world.sources.append({"name": "hr", "kind": "jackson", "secrets": ["hr-secret"], "targets": []})
     world.configure()
     await world.tell("user.created", ("u1", "ana@acme.test", True), directory="hr")
     await world.hire("bo")

@@ -361,7 +361,8 @@ async def test_forgetting_changes_no_end(world: World, history: list[Told]) -> N
     """For whatever arrives within the time that is remembered, however late and in whatever order."""
     names = [f"{kind}{uuid.uuid4().hex[:6]}" for kind in ("keeps", "forgets")]
     world.sources = [
-        {"name": name, "kind": "okta-workflows", "secrets": ["x"], "targets": []} for name in names
+        {"name": name, "kind": "okta-workflows", "secrets": [f"{name}-secret"], "targets": []}
+        for name in names
     ]
     world.retention = {"journal": "30d"}
     world.configure()

@@ -126,7 +126,7 @@ async def test_a_leaver_who_is_gone_already_is_no_removal(world: World) -> None:
 async def test_a_directory_that_no_source_speaks_for_counts_as_it_does_for_the_worker(world: World) -> None:
     """Its people are shown as members who stay."""
     await scene(world)
-    world.sources[0] = {"name": "other", "kind": "jackson", "secrets": ["x"]}
+    world.sources[0] = {"name": "other", "kind": "jackson", "secrets": ["other-secret"]}
     world.configure(roles=[{"group": "Writers", "role": "edit"}])
     _, shown, made = await switched_on(world)
     assert shown == made == {"role ana@acme.test edit": 1, "role bo@acme.test edit": 1}

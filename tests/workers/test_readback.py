@@ -26,7 +26,7 @@ class Hooks:
 
     def configure(self, **source: Any) -> None:
         """Start a new worker with other keys of the source."""
-        table = {"name": "okta", "kind": "okta-event-hooks", "secrets": ["x"]}
+        table = {"name": "okta", "kind": "okta-event-hooks", "secrets": ["okta-secret"]}
         self.world.sources = [table | source]
         self.world.configure()
 
@@ -251,7 +251,7 @@ async def test_neither_deleted_people_nor_applications_are_read(hooks: Hooks, wo
 
 async def test_other_senders_are_not_read_back(hooks: Hooks, world: World) -> None:
     """What they say is all there is."""
-    world.sources = [{"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.sources = [{"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}]
     world.configure()
     await hooks.tell("user.updated", "ana", active=True)
     await hooks.read()
@@ -291,7 +291,7 @@ async def test_without_a_token_it_waits_to_be_read(hooks: Hooks, world: World) -
 async def test_a_new_token_reads_whom_nobody_knows(hooks: Hooks, world: World) -> None:
     """Those of whom an id is all that was told, also by an older version that noted nothing."""
     hooks.okta.hire("ana")
-    world.sources = [{"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}]
+    world.sources = [{"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}]
     world.configure()
     await hooks.tell("user.updated", "ana", active=True)
     await hooks.tell("user.updated", active=True, user="bo")

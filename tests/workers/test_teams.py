@@ -267,7 +267,7 @@ async def test_a_team_made_by_a_lost_call_and_not_needed_any_more_goes(world: Wo
 
 async def test_groups_of_one_name_in_two_directories_are_one_team(world: World) -> None:
     """Titles are what teams are told apart by."""
-    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["x"]})
+    world.sources.append({"name": "polis", "kind": "jackson", "secrets": ["polis-secret"]})
     world.configure()
     await world.hire("ana")
     await world.group("g1", "Writers", "ana")

@@ -54,7 +54,9 @@ class World:
         self.journal = Journal(store)
         self.workers: list[Worker] = []
         self.target: dict[str, Any] = {"mode": "apply", "teams": [{"group": "*"}], "timeout": "1s"}
-        self.sources: list[dict[str, Any]] = [{"name": "okta", "kind": "okta-workflows", "secrets": ["x"]}]
+        self.sources: list[dict[str, Any]] = [
+            {"name": "okta", "kind": "okta-workflows", "secrets": ["okta-secret"]}
+        ]
         self.retention: dict[str, Any] = {}
         self.steps, self.most_steps, self.tick = 0, MOST_STEPS, 1
         self.on_step: Callable[[], Awaitable[None]] | None = None
