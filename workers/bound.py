@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from bridge.plan.members import State, team_changes
 from bridge.plan.people import GroupView
-from bridge.plan.teams import TeamBinding, bound_to, title_problem
+from bridge.plan.teams import TeamBinding, bound_to, is_renamed, title_problem
 from bridge.store.mirror import Command, split_ref
 from bridge.targets.base import RemoteTeam, TargetError
-from workers.look import look_for_teams, read_roster
+from workers.look import look_for_teams, read_roster, read_team
 from workers.people import People
 from workers.run import Run, member_object, team_object
 from workers.twins import making_of, over
@@ -62,15 +62,18 @@ async def adopt_team(
 
 
 async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title: str, count: str) -> None:
-    """Read a team again at whose last call the end was not clear."""
+    """Read a team again at whose last call the end was not clear: is it there, with what title, and whom?"""
     team = teams.get(title)
     if team and team.id:
         wanted = {email for email, plan in people.plans.items() if title in plan.join}
-        roster = await read_roster(run, team.id, wanted)
-        if roster is None:
+        remote = await read_team(run, team.id)
+        roster = await read_roster(run, team.id, wanted) if remote else None
+        if remote is None or roster is None:
             await forget_team(run, people, teams, title)
         else:
-            await run.commit(roster)
+            teams[title] = replace(team, title=remote.title)
+            marks = run.store.mark([team_object(title)], run.now) if is_renamed(teams[title], title) else []
+            await run.commit([run.store.put_team(title, teams[title]), *roster, *marks])
             await refresh_bindings(run, people, teams)
     await run.commit([run.store.trust(team_object(title), count)])
 

@@ -145,7 +145,7 @@ async def _recover(run: Run) -> None:
         if here and (run.store.id, name) in run.worker.calling:
             run.held_back[name] = run.now + 1000
         elif here or run.now - intent.at > patience:
-            commands += run.store.lose([name], intent.at)
+            commands += run.store.lose([name], intent.at, intent.team)
             commands += [*run.store.mark([name], run.now), run.store.ended([name])]
         else:
             run.held_back[name] = intent.at + patience + 1

@@ -1,15 +1,18 @@
 """Reading the target: who is a member, which teams there are. Nothing is planned from a guess."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
-from bridge.plan.reading import bound
+from bridge.plan.reading import bound, may_have_left
 from bridge.store.mirror import Command
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, UnavailableError
 from bridge.targets.lists import find_members, find_teams, walk
 from workers.proofs import got_in
-from workers.run import Run, leave_teams, member_object
+from workers.run import Run, leave_teams, member_object, team_object
+
+T = TypeVar("T")
 
 
 async def look_up(
@@ -57,19 +60,22 @@ async def read_members(
     inviting = await run.store.inviting(emails)
     teams = await run.store.teams()
     commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
-    after = {}
+    after, back = {}, set[str]()
     for email, remote in found.items():
         after[email] = bound(before.get(email), remote, inviting.get(email), run.now)
         commands.append(run.store.put_member(email, after[email]))
         if email in before and before[email].teams and not after[email].teams:
             commands += leave_teams(run, email, before[email], teams)
+        if email in before and email not in leaving and may_have_left(before[email], after[email]):
+            back |= after[email].teams.keys()
         if after[email].state is not State.INVITED:
             commands.append(("ZREM", run.store.key("pending"), email))
         if remote:
-            commands.append(("HDEL", run.store.key("inviting"), email))
+            commands.append(run.store.invited(email))
         if after[email].state is State.ABSENT or (remote and remote.sso):
             commands.append(("SREM", run.store.key("no_sso"), email))
-    inside = [email for email, remote in found.items() if remote and email in inviting]
+    inside = [e for e, remote in found.items() if remote and e in inviting and e not in before]
+    commands += run.store.doubt(team_object(title) for title, team in teams.items() if team.id in back)
     await run.commit([*commands, *await got_in(run, inside)])
     return after
 
@@ -82,21 +88,22 @@ async def look_for_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteT
 async def read_roster(run: Run, ident: str, wanted: Collection[str] | None) -> list[Command] | None:
     """Read who is in a team; return the commands that write it down, None when the team is gone.
 
-    Only people the directory has named are written down. Whoever is to be in it counts as given;
-    everybody (`wanted` is None) where the bridge made it.
+    Only people the directory has named are written down. Whoever is to be in it, or was put there by a call
+    that took effect late, counts as given; everybody (`wanted` is None) where the bridge made it.
     """
-    listed = await run.read(_listed(run, ident))
+    listed = await run.read(_unless_gone(run, _emails_in(run, ident)))
     if listed is None:
         return None
     key = run.store.roster_key(ident)
     before = set(await run.worker.store.call("SMEMBERS", key))
     bindings = await run.store.members(listed | before)
+    asked = await run.store.asked(ident, listed)
     commands: list[Command] = []
     for email, binding in bindings.items():
         teams = dict(binding.teams)
         how = teams.pop(ident, None)
         if email in listed:
-            teams[ident] = how or (GIVEN if wanted is None or email in wanted else FOUND)
+            teams[ident] = how or (GIVEN if wanted is None or email in wanted or email in asked else FOUND)
             commands.append(("SADD", key, email))
         else:
             commands.append(("SREM", key, email))
@@ -106,13 +113,22 @@ async def read_roster(run: Run, ident: str, wanted: Collection[str] | None) -> l
     return commands
 
 
-async def _listed(run: Run, ident: str) -> set[str] | None:
-    """Return who is in a team; a 404 is the team's own only where the organisation can be seen."""
-    members = walk(lambda page: run.client.team_members(ident, page))
+async def read_team(run: Run, ident: str) -> RemoteTeam | None:
+    """Return a team as it is now, None when it is gone. Raises TargetError."""
+    return await run.read(_unless_gone(run, run.client.team(ident)))
+
+
+async def _unless_gone(run: Run, reading: Awaitable[T]) -> T | None:
+    """Read something of a team; a 404 is the team's own only where the organisation can be seen."""
     try:
-        return {member.email async for member in members if member.email}
+        return await reading
     except RefusedError as error:
         if error.status != 404:
             raise
     await run.client.ping()
     return None
+
+
+async def _emails_in(run: Run, ident: str) -> set[str]:
+    members = walk(lambda page: run.client.team_members(ident, page))
+    return {member.email async for member in members if member.email}

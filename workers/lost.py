@@ -1,23 +1,40 @@
 """Calls without a clear end: what they were about is read again and again, for a day.
 
 The target may carry a call out long after it was given up, and after what it was about was read: an invite
-that takes effect when its person has left would give a leaver access until the next news of them.
+that takes effect when its person has left would give a leaver access until the next news of them. That a
+later try of the same call was answered makes no difference: the first one may come after what followed.
 """
 
-from bridge.store.targets import FORGET_LOST, LOOK_FIRST
-from workers.run import Run
+from collections.abc import Iterable
+
+from bridge.plan.teams import bound_to
+from bridge.store.targets import FORGET_LOST, LOOK_FIRST, TEAM_ID
+from workers.run import Run, team_object
 
 _AT_ONCE = 100
 
 
 async def look_again(run: Run) -> None:
-    """Let those be read whose time it is, unless they are worked on anyhow or given up."""
+    """Let those be read whose time it is; what is given up is only in doubt, until somebody needs it."""
     due = await run.store.lost_due(run.now, _AT_ONCE)
     if not due:
         return
-    idle = [name for name in await run.store.idle(due) if name not in run.held_back]
-    commands = [*run.store.doubt(idle), *run.store.mark(idle, run.now)]
+    objects = await _objects(run, due)
+    ready = [name for name in objects.values() if name and name not in run.held_back]
+    commands = [*run.store.doubt(ready), *await run.store.bring_forward(ready, run.now)]
     for name, since in due.items():
         age = max(run.now - since, LOOK_FIRST)
-        commands += run.store.watch_lost(name, None if age > FORGET_LOST else run.now + age)
+        look = run.held_back.get(objects[name], run.now + age)
+        commands += run.store.watch_lost(name, None if age > FORGET_LOST else look)
     await run.commit(commands)
+
+
+async def _objects(run: Run, names: Iterable[str]) -> dict[str, str]:
+    """Return what to look at for each name: teams under the titles they have now, "" for none any more."""
+    objects = {name: name for name in names}
+    ids = [name for name in objects if name.startswith(TEAM_ID)]
+    teams = await run.store.teams() if ids else {}
+    for name in ids:
+        title = bound_to(teams, name.removeprefix(TEAM_ID))
+        objects[name] = "" if title is None else team_object(title)
+    return objects

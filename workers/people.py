@@ -236,7 +236,7 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
         else:  # looked up next; until then in doubt, so that a crash between does not leave it at that
             commands.append(("ZADD", run.store.key("pending"), run.now + _LOOK_AGAIN_FIRST, email))
             commands += run.store.doubt([member_object(email)])
-        commands += [run.store.put_member(email, binding), ("HDEL", run.store.key("inviting"), email)]
+        commands += [run.store.put_member(email, binding), run.store.invited(email)]
         commands += run.store.unpark(invite_id(email))
     return commands
 

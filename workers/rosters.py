@@ -18,7 +18,8 @@ from workers.bound import forget_team, team_problem
 from workers.look import read_members
 from workers.people import People, refused
 from workers.run import Run, member_object, team_object
-from workers.twins import asked, making_of
+from workers.twins import asked as asked_for
+from workers.twins import making_of
 
 _SURELY = 4  # so many refused, and nobody taken: it is the team, not its people
 
@@ -90,7 +91,7 @@ async def _create(
     try:
         await run.attempt(
             [name, *names], act_of(change), lambda: run.client.create_team(title, ids), created,
-            asked(run, title, making, ids), ended,
+            asked_for(run, title, making, ids), ended,
         )  # fmt: skip
     except RefusedError as error:
         if not emails:
@@ -146,9 +147,11 @@ async def _send(
 
     leaving = [email for email in change.remove if email in counted]
     losses = [command for email in leaving for command in hold.counted(run, losses_of(change.id), email)]
+    asked = run.store.ask(change.id, change.add, run.now)
     await run.attempt(
-        names, act_of(change), lambda: run.client.update_team(change.id, add, remove), updated, losses
-    )
+        names, act_of(change), lambda: run.client.update_team(change.id, add, remove), updated,
+        [*losses, *asked], team=change.id,
+    )  # fmt: skip
 
 
 async def _halve(

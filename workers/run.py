@@ -62,8 +62,9 @@ class Run:
     `downs`: see TargetState; `tripped`: which changes were refused so often that this step makes no more
     of them, and why; `known_now`: people whose invite or reading in this step has made them known;
     `retried`: objects looked at once more after a 404 or 409, each with what was asked; `ends`: of its
-    slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is written of it;
-    `works`: what this step is about, by object; `changed`: what its calls have changed, and when (unix ms).
+    slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is written of it,
+    `sent`: tries of it so far; `works`: what this step is about, by object; `changed`: what its calls have
+    changed, and when (unix ms).
     """
 
     worker: Worker
@@ -90,6 +91,7 @@ class Run:
     last_call: Call | None = None
     about: tuple[str, ...] = ()
     intent: Intent | None = None
+    sent: int = 0
     works: dict[str, Work] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
 
@@ -117,6 +119,7 @@ class Run:
 
     def _called(self, call: Call) -> None:
         self.last_call = call
+        self.sent += call.method != "GET"
         self.tally.call(call.kind, call.status, call.seconds)
         self.worker.log.info(
             "target.call", target=self.target.name, kind=call.kind, method=call.method, path=call.path,
@@ -172,38 +175,39 @@ class Run:
         done: Callable[[R], Iterable[Command]],
         with_intent: Iterable[Command] = (),
         undone: Iterable[Command] = (),
+        team: str = "",
     ) -> R | None:
         """Make one call that changes the target: write the intent, call, write the end.
 
         `done` gives what to write when it succeeded, `undone` is written when it surely changed nothing,
-        `with_intent` before it begins. Returns None when it must be done later; what is
-        to be looked at again is in `later` then. Raises RefusedError (the intent has ended),
-        TargetDownError or LeaseLostError.
+        `with_intent` before it begins; `team`: id of the team that it changes. Returns None when it must be
+        done later; what is to be looked at again is in `later` then. Raises RefusedError (the intent has
+        ended), TargetDownError or LeaseLostError.
         """
         if self.over or act.kind in self.tripped:
             self.later.update(dict.fromkeys(objects, self.now))
             return None
-        intent = Intent(act.text, self.lease.fence, self.now, self.worker.name)
+        intent = Intent(act.text, self.lease.fence, self.now, self.worker.name, team)
         await self.commit([*self.store.intend(objects, intent), *with_intent])
-        self.about, self.intent = tuple(objects), intent
+        self.about, self.intent, self.sent = tuple(objects), intent, 0
         try:
             try:
                 result = await asyncio.shield(self._begin(objects, call))
             finally:
                 self.about, self.intent = (), None  # what is called next is not this call
         except TargetError as error:
-            await self._failed(objects, act, error, undone)
+            await self._failed(objects, act, error, undone, team)
             return None
         except PausedError:  # between two tries, perhaps
-            await self._settle(objects, self.store.lose(objects, self.now))
+            await self._settle(objects, self.store.lose(objects, self.now, team), team)
             raise
         except LeaseLostError:  # likewise
-            await self._leave_in_doubt(objects)
+            await self._leave_in_doubt(objects, team)
             raise
         outcome, at = outcome_of(result), self.now
-        await self._settle(
-            objects, [*done(result), *self._well(objects), *self._records(objects, act, outcome)]
-        )
+        late = self.store.watch(objects, at, team) if self.sent > 1 else []  # of the tries before
+        ended = [*late, *done(result), *self._well(objects), *self._records(objects, act, outcome)]
+        await self._settle(objects, ended, team)
         if outcome == DONE:
             self._note_changed(objects, act, at)
         self.failures, self.downs, self.refused, self.refusing = 0, 0, [], False
@@ -236,28 +240,29 @@ class Run:
         alive = [each for each in objects if each not in self.buried]
         return [("HDEL", self.store.key(what), *alive) for what in ("waiting", "dead") if alive]
 
-    async def _settle(self, objects: Sequence[str], commands: Iterable[Command]) -> None:
+    async def _settle(self, objects: Sequence[str], commands: Iterable[Command], team: str) -> None:
         """Write a call's end; if somebody else works here now, only let them know of the doubt."""
         try:
             await self.commit([self.store.ended(objects), *commands])
         except LeaseLostError:
-            await self._leave_in_doubt(objects)
+            await self._leave_in_doubt(objects, team)
             raise
 
-    async def _leave_in_doubt(self, objects: Sequence[str]) -> None:
+    async def _leave_in_doubt(self, objects: Sequence[str], team: str) -> None:
         """Let whoever works here now read these at the target: all that is left to do without the lease."""
         transaction = Transaction(self.worker.store)
-        transaction.add_all(self.store.lose(objects, self.now))
+        transaction.add_all(self.store.lose(objects, self.now, team))
         transaction.add_all(self.store.mark(objects, self.now))
         await transaction.run()
 
     async def _failed(
-        self, objects: Sequence[str], act: Act, error: TargetError, undone: Iterable[Command]
+        self, objects: Sequence[str], act: Act, error: TargetError, undone: Iterable[Command], team: str
     ) -> None:
         doubts = self.store.doubt(objects) if isinstance(error, RefusedError) else []
-        doubts += self.store.lose(objects, self.now) if error.unclear else []
+        doubts += self.store.lose(objects, self.now, team) if error.unclear else []
         ends = () if error.unclear else undone
-        await self._settle(objects, [*doubts, *ends, *self._records(objects, act, FAILED, error.message)])
+        records = self._records(objects, act, FAILED, error.message)
+        await self._settle(objects, [*doubts, *ends, *records], team)
         if isinstance(error, RefusedError):
             raise error
         await self.fault(objects, error)

@@ -66,7 +66,9 @@ async def _rename(
         return [run.store.put_team(title, teams[title])]
 
     try:
-        await run.attempt([name], act_of(change), lambda: run.client.rename_team(ident, title), renamed)
+        await run.attempt(
+            [name], act_of(change), lambda: run.client.rename_team(ident, title), renamed, team=ident
+        )
     except RefusedError as error:
         if error.status == 404:
             await forget_team(run, people, teams, title)
@@ -125,8 +127,9 @@ async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title
             return
         ended = [run.store.put_team(title, None), *run.store.unpark(deletion_id(title))]
         await run.attempt(
-            [name], act_of(change), lambda: run.client.delete_team(ident), lambda _: ended, counting
-        )
+            [name], act_of(change), lambda: run.client.delete_team(ident), lambda _: ended, counting,
+            team=ident,
+        )  # fmt: skip
     except RefusedError as error:
         if error.status == 404:
             await forget_team(run, people, teams, title)

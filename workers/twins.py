@@ -91,8 +91,9 @@ async def _delete(run: Run, title: str, making: Making, twin: RemoteTeam) -> Mak
     act = Act(DeleteTeam.verb, f"delete team {title}, which a call without an answer has made a second time")
     try:
         deleted = await run.attempt(
-            [team_object(title)], act, lambda: _gone(run, twin.id), lambda _: over(run, title, making)
-        )
+            [team_object(title)], act, lambda: _gone(run, twin.id), lambda _: over(run, title, making),
+            team=twin.id,
+        )  # fmt: skip
     except RefusedError as error:
         return replace(making, left=f"cannot be deleted: {error.message}")
     return making.ended() if deleted else making

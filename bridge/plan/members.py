@@ -41,7 +41,8 @@ class MemberBinding:
     or "found" there; `failed_sso`: invited, but GitBook could not make them an SSO user;
     `admitted`: the scope let them in once; `role_before`: the role they had when they were found, before
     the bridge changed it, None for whom it invited; `admin_at`: when they last were an admin, as far as is
-    known, unix ms, 0 for never.
+    known, unix ms, 0 for never; `joined`: when the target says they became a member, in its own words, ""
+    where that was not read yet.
     """
 
     state: State = State.UNKNOWN
@@ -56,6 +57,7 @@ class MemberBinding:
     teams: Mapping[str, str] = field(default_factory=dict)
     role_before: Role | None = None
     admin_at: int = 0
+    joined: str = ""
 
     def with_role(self, role: Role, now: int) -> "MemberBinding":
         """Return it with another role; whoever loses that of an admin was one until now (unix ms)."""

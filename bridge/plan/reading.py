@@ -33,16 +33,21 @@ def bound(
         return _found(remote, inviting if before is None else None).with_role(remote.role, now)
     same = before.id in (None, remote.id)
     teams = before.teams if same else {}
-    known = replace(before, state=State.KNOWN, id=remote.id, sso=remote.sso, teams=teams)
+    known = replace(before, state=State.KNOWN, id=remote.id, sso=remote.sso, teams=teams, joined=remote.joined)
     return known.with_role(remote.role, now)
 
 
 def _found(remote: RemoteMember, inviting: bool | None) -> MemberBinding:
     """Return what is known of somebody who was unknown: invited by a call without a clear end, or there."""
-    here = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso)
+    here = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, joined=remote.joined)
     if inviting is not None:
         return replace(here, ours=True, kept=inviting, admitted=True)
     return replace(here, kept=True, role_before=remote.role)
+
+
+def may_have_left(before: MemberBinding, after: MemberBinding) -> bool:
+    """Tell whether someone who is a member as before may have been none meanwhile, and so be in no team."""
+    return after.state is State.KNOWN and bool(after.teams) and before.joined != after.joined
 
 
 def former_addresses(persons: Iterable[Person]) -> list[tuple[str, str]]:

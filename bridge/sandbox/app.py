@@ -116,8 +116,11 @@ async def _answer(sandbox: Sandbox, request: Request, call: Call, handle: Callab
     if fault is None:
         return handle()
     if fault.late:
-        await _over(sandbox)
-        return handle()
+        late = sandbox.carry_out(asyncio.sleep(fault.delay) if fault.delay else _over(sandbox), handle)
+        await asyncio.sleep(0)  # it waits for the next change of the faults from now on
+        if fault.fault == "hang":
+            return await asyncio.shield(late)
+        return await _play(sandbox, request, fault.fault) or NoAnswer()
     answer = handle() if fault.after else None
     lost = await _play(sandbox, request, fault.fault)
     return lost or answer or handle()

@@ -26,13 +26,15 @@ class NextFault:
     """A fault for the next `times` calls whose "METHOD /path" has `match` (a regular expression) in it.
 
     `fault` as in Faults.always. `after`: the call is carried out first, and then its answer is lost.
-    `late`: a hang at whose end the call is carried out though its client may have gone long since.
+    `late`: the fault comes at once, and the call is carried out later though its client has gone long
+    since: after `delay` seconds, without them when the faults next change. A hang ends with it.
     """
 
     fault: FaultName
     match: Annotated[str, AfterValidator(_regex)] = ""
     after: bool = False
     late: bool = False
+    delay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     times: Annotated[int, Field(ge=1)] = 1
 
 

@@ -33,8 +33,8 @@ async def running_sandbox(
 ) -> AsyncIterator[Sandbox]:
     """Serve the sandbox (a new one by default) in this loop while the block runs; its `url` says where.
 
-    At the end all connections are cut, hung calls too. Served again, it holds what it held before.
-    Raises OSError when the port is taken.
+    At the end all connections are cut, hung calls too, and calls that are late have no effect any more.
+    Served again, it holds what it held before. Raises OSError when the port is taken.
     """
     sandbox = sandbox or Sandbox()
     config = Config(
@@ -54,7 +54,7 @@ async def running_sandbox(
     try:
         yield sandbox
     finally:
-        await _stop(listener, server)
+        await _stop(listener, server, sandbox)
 
 
 def serve(  # one for each option of `bridge sandbox`
@@ -84,13 +84,15 @@ async def _serve(sandbox: Sandbox, host: str, port: int, on_ready: Callable[[San
         await stop.wait()
 
 
-async def _stop(listener: asyncio.Server, server: ServerState) -> None:
+async def _stop(listener: asyncio.Server, server: ServerState, sandbox: Sandbox) -> None:
     listener.close()
     for connection in list(server.connections):
         connection.transport.abort()
     while server.connections:  # noqa: ASYNC110 # a turn or two of the loop, no waiting for time
         await asyncio.sleep(0)
     await asyncio.gather(*server.tasks, return_exceptions=True)
+    for late in sandbox.late:
+        late.cancel()
     await listener.wait_closed()
 
 

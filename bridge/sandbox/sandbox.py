@@ -4,14 +4,16 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.sandbox.calls import Call
 from bridge.sandbox.faults import Faults, NextFault, named
 from bridge.sandbox.limits import Limiter, Limits
 from bridge.sandbox.state import Clock, Member, RefusedError, State, Team
+
+T = TypeVar("T")
 
 
 class Pulse:
@@ -36,7 +38,8 @@ class Sandbox:
 
     Read and set freely: `faults`, `limits` (a new value starts new windows), `skew` (seconds its clock is
     ahead of ours), `token`. `state` holds members and teams, `calls` what was called, in order of arrival,
-    `saml` the labels of the SAML providers. `url` is where it is served, up to and with /v1.
+    `saml` the labels of the SAML providers, `late` the calls that are still to take effect. `url` is where
+    it is served, up to and with /v1.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Sandbox:
         self.created = self.now()
         self.state = State(self.now, random.Random(seed))
         self.owner = self.state.join(owner or f"owner@{organization}.test", "admin")
+        self.late: set[asyncio.Task[Any]] = set()
         self._limiter = Limiter(limits or Limits())
         self._faults = Faults()
         self._switched = Pulse()
@@ -99,6 +103,18 @@ class Sandbox:
     async def switched(self) -> None:
         """Return when the faults are next set, merged or healed."""
         await self._switched.wait()
+
+    def carry_out(self, wait: Awaitable[None], handle: Callable[[], T]) -> "asyncio.Task[T]":
+        """Handle a call after a wait, whatever becomes of its client; until then it is in `late`."""
+
+        async def later() -> T:
+            await wait
+            return handle()
+
+        task = asyncio.create_task(later())
+        self.late.add(task)
+        task.add_done_callback(self.late.discard)
+        return task
 
     # -- limits
 

@@ -17,7 +17,8 @@ from bridge.store.redis import Store
 from bridge.store.work import WorkList
 
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
-LOOK_FIRST = 60_000  # ms after a call without a clear end; then at twice its age each time
+TEAM_ID = "i:"  # a team by its id, where its title may be another one by the time it is looked at
+LOOK_FIRST = 10_000  # ms after a call without a clear end (gateways wait 10 to 30 s); then at twice its age
 FORGET_LOST = 86_400_000  # ms after which a call that has not taken effect never will
 _SLICE = 500
 
@@ -79,17 +80,24 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call that was begun and whose end is not written down yet. `at`: unix ms."""
+    """A call that was begun and whose end is not written down yet. `at`: unix ms.
+
+    `team`: id of the team that it changes, "" for none.
+    """
 
     change: str
     fence: int
     at: int
     worker: str
+    team: str = ""
 
 
 @dataclass(slots=True)
 class Counts:
-    """A target at a glance."""
+    """A target at a glance.
+
+    `unclear`: people, and teams by id and by title, of whom a call had no clear end: it may yet take effect.
+    """
 
     due: int = 0
     running: int = 0
@@ -99,6 +107,7 @@ class Counts:
     members: int = 0
     watched: int = 0
     no_sso: int = 0
+    unclear: int = 0
 
 
 @dataclass(slots=True)
@@ -142,6 +151,7 @@ class TargetStore:
             ("ZCOUNT", work, "-inf", now), ("ZCOUNT", work, later, "+inf"), ("HLEN", self.key("inflight")),
             ("HLEN", self.key("parked")), ("HLEN", self.key("dead")), ("HLEN", self.key("binding")),
             ("ZCARD", self.key("pending")), ("SCARD", self.key("no_sso")),
+            ("ZCARD", self.key("lost")), ("ZCARD", self.key("twins")),
         ]  # fmt: skip
 
     # what is known of members and teams
@@ -180,6 +190,10 @@ class TargetStore:
         """Note that an invite begins: whether they are to keep a role, and when they came (unix ms)."""
         return ("HSET", self.key("inviting"), email, f"{int(kept)}:{since}")
 
+    def invited(self, email: str) -> Command:
+        """Note that their invite has ended; while a try of it may still take effect, it is remembered."""
+        return ("DROP", self.key("inviting"), email, self.key("lost"), MEMBER + email)
+
     async def unknown(self, objects: Collection[str]) -> dict[str, str]:
         """Return the objects at whose end a call was not clear, with the count to forget them by."""
         return await self._fields("unknown", objects)
@@ -188,11 +202,23 @@ class TargetStore:
         """Note that the target must be read before these are planned again."""
         return [("HINCRBY", self.key("unknown"), each, 1) for each in objects]
 
-    def lose(self, objects: Iterable[str], now: int) -> list[Command]:
-        """Note that a call about these has no clear end: the target must be read, soon and later again."""
+    def lose(self, objects: Iterable[str], now: int, team: str = "") -> list[Command]:
+        """Note that a call about these has no clear end: the target must be read, now and later again.
+
+        `team`: id of the team that it was to change, "" for none.
+        """
         names = list(objects)
+        return [*self.doubt(names), *self.watch(names, now, team)]
+
+    def watch(self, objects: Iterable[str], now: int, team: str = "") -> list[Command]:
+        """Note that a try of a call about these may take effect late: the target must be read again later.
+
+        What a call about a team does to people, the team shows.
+        """
+        names = [TEAM_ID + team] if team else list(objects)
+        names = [name for name in names if not name.startswith(MEMBER)] or names
         looks = [("ZADD", self.key("lost"), now + LOOK_FIRST, name) for name in names]
-        return [*self.doubt(names), *looks, *(("HSET", self.key("lost_at"), name, now) for name in names)]
+        return [*looks, *(("HSET", self.key("lost_at"), name, now) for name in names)]
 
     async def lost_due(self, now: int, most: int) -> dict[str, int]:
         """Return of which objects it is time to look again, and when the call was (unix ms)."""
@@ -202,17 +228,37 @@ class TargetStore:
     def watch_lost(self, name: str, look: int | None) -> list[Command]:
         """Say when to look at it next (unix ms), None for never again."""
         if look is None:
-            return [("ZREM", self.key("lost"), name), ("HDEL", self.key("lost_at"), name)]
+            over = [("ZREM", self.key("lost"), name), ("HDEL", self.key("lost_at"), name)]
+            return [*over, ("HDEL", self.key("inviting"), name.removeprefix(MEMBER))]
         return [("ZADD", self.key("lost"), look, name)]
 
-    async def idle(self, objects: Collection[str]) -> list[str]:
-        """Return those objects that are neither on the work list nor given up."""
+    async def bring_forward(self, objects: Collection[str], now: int) -> list[Command]:
+        """Have objects looked at now, but for those that are given up; what there is to be done stays so."""
         names = list(objects)
+        if not names:
+            return []
         scores, dead = await self.store.calls(
             [("ZMSCORE", self.key("work"), *names), ("HMGET", self.key("dead"), *names)]
         )
         rows = zip(names, scores, dead, strict=True)
-        return [name for name, score, given_up in rows if score is None and given_up is None]
+        alive = {name: score for name, score, given_up in rows if given_up is None}
+        idle = [name for name, score in alive.items() if score is None]
+        sooner = [("ZADD", self.key("work"), "LT", now, name) for name in alive.keys() - idle]
+        return [*self.mark(idle, now), *sooner]
+
+    def ask(self, team: str, emails: Iterable[str], now: int) -> list[Command]:
+        """Note that a call is to put people into a team: found there within a day, they are there by it."""
+        words = [word for email in emails for word in (now, f"{team} {email}")]
+        old = ("ZREMRANGEBYSCORE", self.key("asked"), "-inf", f"({now - FORGET_LOST}")
+        return [old, ("ZADD", self.key("asked"), *words)] if words else []
+
+    async def asked(self, team: str, emails: Collection[str]) -> set[str]:
+        """Return those of these people whom calls of the last day were to put into a team."""
+        names = list(emails)
+        if not names:
+            return set()
+        rows = await self.store.call("ZMSCORE", self.key("asked"), *(f"{team} {email}" for email in names))
+        return {email for email, at in zip(names, rows, strict=True) if at is not None}
 
     def trust(self, name: str, count: str) -> Command:
         """Note that the target was read for it, unless it came into doubt again meanwhile."""
@@ -380,8 +426,9 @@ def _cause(row: str) -> Cause:
 
 def read_counts(answers: Sequence[int]) -> Counts:
     """Return a target at a glance."""
-    due, waiting, running, *rest = answers
-    return Counts(max(0, due - running), running, waiting, *rest)
+    due, waiting, running, parked, dead, members, watched, no_sso, lost, twins = answers
+    due = max(0, due - running)
+    return Counts(due, running, waiting, parked, dead, members, watched, no_sso, lost + twins)
 
 
 def read_state(row: str | None) -> TargetState:

@@ -192,6 +192,7 @@ async def traces_at_target(
     found.first += [("DEL", history.rows_key(name)) for name in names]
     for what in ("guard", "invited", *(losses_of(team) for team in sorted(teams))):
         await _recount(target.key(what), target.store, emails, marker, found)
+    await _asked(target, emails, found)
     await _texts(target, Scrub(marker, emails, idents), refs, found)
     return await counted(target.store, found)
 
@@ -201,6 +202,16 @@ async def _recount(key: str, store: Store, emails: Collection[str], marker: Mark
         at = await store.call("ZSCORE", key, email)
         if at is not None:
             found.first += [("ZADD", key, at, marker.person(email)), ("ZREM", key, email)]
+
+
+async def _asked(target: TargetStore, emails: Collection[str], found: Traces) -> None:
+    """Forget into which teams calls were to put them."""
+    cursor, first = 0, True
+    while first or cursor:
+        cursor, rows = await target.store.call("ZSCAN", target.key("asked"), cursor, "COUNT", _SLICE)
+        cursor, first = int(cursor), False
+        theirs = [name for name, _ in rows if name.partition(" ")[2] in emails]
+        found.first += [("ZREM", target.key("asked"), *theirs)] if theirs else []
 
 
 async def _texts(target: TargetStore, scrub: Scrub, refs: Collection[str], found: Traces) -> None:

@@ -96,12 +96,17 @@ class RemoteOrganization:
 
 @dataclass(frozen=True, slots=True)
 class RemoteMember:
-    """A member as the target lists them. `email` is stripped and lower-cased, None where it tells none."""
+    """A member as the target lists them.
+
+    `email` is stripped and lower-cased, None where it tells none; `joined`: when they became a member, in
+    the target's own words, "" where it does not tell.
+    """
 
     id: str
     email: str | None
     role: Role
     sso: bool
+    joined: str = ""
 
 
 @dataclass(frozen=True, slots=True)

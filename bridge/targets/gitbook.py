@@ -372,7 +372,8 @@ def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T
 def _member(row: dict[str, Any]) -> RemoteMember:
     try:
         role: Role = row["role"] or "guest"
-        return RemoteMember(row["id"], normalise_email(row["user"].get("email")), role, bool(row["sso"]))
+        email, joined = normalise_email(row["user"].get("email")), str(row.get("joinedAt") or "")
+        return RemoteMember(row["id"], email, role, bool(row["sso"]), joined)
     except (KeyError, TypeError, AttributeError):
         raise UnavailableError("GitBook's member has another shape than its API document says") from None
 

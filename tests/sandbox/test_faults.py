@@ -124,6 +124,24 @@ async def test_a_late_call_is_carried_out(api: httpx.AsyncClient, sandbox: Sandb
     assert [("A", set())] == sandbox.team_list()
 
 
+async def test_a_call_that_was_refused_is_carried_out_late(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """With another fault the answer comes at once, and the effect when the faults next change."""
+    sandbox.inject(next=[{"fault": "503", "late": True}])
+    assert (await api.put("/teams", json={"title": "A"})).status_code == 503
+    assert (len(sandbox.late), sandbox.team_list()) == (1, [])
+    sandbox.heal()
+    await asyncio.gather(*sandbox.late)
+    assert [("A", set())] == sandbox.team_list()
+
+
+async def test_a_call_is_carried_out_after_a_delay(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """After so many seconds, whether or not the faults change."""
+    sandbox.inject(next=[{"fault": "503", "late": True, "delay": 0.01}])
+    assert (await api.put("/teams", json={"title": "A"})).status_code == 503
+    await asyncio.gather(*sandbox.late)
+    assert [("A", set())] == sandbox.team_list()
+
+
 async def test_a_reset_is_no_answer(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
     """In-process the caller sees the connection error itself."""
     sandbox.inject(next=[{"fault": "reset"}])
@@ -243,7 +261,8 @@ async def test_faults_over_http(root: httpx.AsyncClient, sandbox: Sandbox) -> No
     )
     shown = answer.json()
     assert (shown["always"], shown["latency"]) == (None, 0.5)
-    assert shown["next"] == [{"fault": "hang", "match": "GET", "after": False, "late": False, "times": 1}]
+    fault = {"fault": "hang", "match": "GET", "after": False, "late": False, "delay": 0.0, "times": 1}
+    assert shown["next"] == [fault]
     assert shown == (await root.get("/sandbox/faults")).json()
     await root.delete("/sandbox/faults")
     assert Faults() == sandbox.faults

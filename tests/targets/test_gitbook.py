@@ -12,6 +12,7 @@ import pytest
 from tenacity import wait_none
 
 from bridge.sandbox import Limit, Limits, Sandbox, running_sandbox
+from bridge.sandbox.shapes import moment
 from bridge.settings import Secret
 from bridge.targets.base import (
     CredentialsRejectedError,
@@ -107,7 +108,7 @@ async def test_members_as_listed(sandbox: Sandbox, client: GitBook) -> None:
     bo = sandbox.seed_member("Bo@ACME.test", None, sso=True)
     page = await client.members()
     assert page.next is None
-    assert page.items[0] == RemoteMember(bo.id, "bo@acme.test", "guest", True)
+    assert page.items[0] == RemoteMember(bo.id, "bo@acme.test", "guest", True, moment(bo.joined))
     assert [member.role for member in page.items] == ["guest", "read", "admin"]
     assert [member.email for member in (await client.members(role="guest")).items] == ["bo@acme.test"]
     assert len((await client.members(limit=1)).items) == 1

@@ -5,6 +5,7 @@
 --   CLEAR work marks object mark        takes an object off the work list unless it was marked again meanwhile
 --   DEFER work marks object mark due    gives it a later time unless it was marked again meanwhile
 --   FORGET hash field value             deletes a field unless it has changed meanwhile
+--   DROP hash field zset member         deletes a field unless the sorted set has the member
 --   NEWS key now quiet                  notes that news came; `start` is when this burst of news began
 --   RING job subject now                rings for a job
 --   STRETCH hash field first last  lengthens the stretch `begin end` in a field if it ends at first, else begins one
@@ -33,6 +34,11 @@ local own = {
   end,
   FORGET = function(hash, field, value)
     if redis.call('HGET', hash, field) == value then
+      redis.call('HDEL', hash, field)
+    end
+  end,
+  DROP = function(hash, field, zset, member)
+    if not redis.call('ZSCORE', zset, member) then
       redis.call('HDEL', hash, field)
     end
   end,
