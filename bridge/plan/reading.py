@@ -33,7 +33,9 @@ def bound(
         return _found(remote, inviting if before is None else None).with_role(remote.role, now)
     same = before.id in (None, remote.id)
     teams = before.teams if same else {}
-    known = replace(before, state=State.KNOWN, id=remote.id, sso=remote.sso, teams=teams, joined=remote.joined)
+    known = replace(
+        before, state=State.KNOWN, id=remote.id, sso=remote.sso, teams=teams, joined=remote.joined
+    )
     return known.with_role(remote.role, now)
 
 
