@@ -72,7 +72,8 @@ async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title
             await forget_team(run, people, teams, title)
         else:
             teams[title] = replace(team, title=remote.title)
-            marks = run.store.mark([team_object(title)], run.now) if is_renamed(teams[title], title) else []
+            changed = remote.title != team.title and is_renamed(teams[title], title)
+            marks = run.store.mark([team_object(title)], run.now) if changed else []
             await run.commit([run.store.put_team(title, teams[title]), *roster, *marks])
             await refresh_bindings(run, people, teams)
     await run.commit([run.store.trust(team_object(title), count)])

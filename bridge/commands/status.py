@@ -121,11 +121,10 @@ def _print_targets(targets: dict[str, Any]) -> None:
                 f"{name}: {row['parked']} change(s) held for approval: see `bridge parked`", markup=False
             )
         if row["unclear"]:
-            out.print(
-                f"{name}: {row['unclear']} people and teams whose last call had no clear end: whether it takes "
-                "effect after all is looked at for a day",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            told = (
+                f"{name}: of {row['unclear']} people and teams a call had no clear end: they are read again"
+            )
+            out.print(told, markup=False, highlight=False, soft_wrap=True)
         if row["dead"]:
             out.print(f"{name}: {row['dead']} object(s) given up: see `bridge dead`", markup=False)
 

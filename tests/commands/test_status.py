@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli import app
-from bridge.settings import RedisSettings
+from bridge.settings import RedisSettings, read_settings
 from bridge.store.front import FrontNews, FrontStore, Refusals
 from bridge.store.redis import Store
+from bridge.store.targets import TargetStore, target_id
 
 AT = 1_769_851_800_000
 NEWS = FrontNews(AT, Refusals(3, AT + 1000, "no secret is what was sent"), {"env:OLD_SECRET": AT})
@@ -80,3 +81,13 @@ async def test_people_read_which_secret_may_go(config: Path, store: Store) -> No
     assert "okta: the secret env:NEW_SECRET was not used yet" in text
     assert "okta: last not let in because no secret is what was sent" in text
     assert "polis: the secret" not in text
+
+
+async def test_calls_without_a_clear_end_are_counted(config: Path, store: Store) -> None:
+    """Nothing is due, and still something may change at the target."""
+    target = '[[targets]]\nname = "docs"\norganization = "acme"\ntoken = "t-text"\n'
+    config.write_text(config.read_text(encoding="utf-8") + target, encoding="utf-8")
+    known = TargetStore(store, target_id(read_settings(config).targets[0]))
+    await store.calls(known.watch(["m:ana@acme.test", "m:bo@acme.test"], AT))
+    assert orjson.loads(await run(config, "--json"))["targets"]["docs"]["unclear"] == 2
+    assert "docs: a call about 2 people and teams had no clear end: they are watched" in await run(config)
