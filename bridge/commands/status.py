@@ -122,7 +122,7 @@ def _print_targets(targets: dict[str, Any]) -> None:
             )
         if row["unclear"]:
             told = (
-                f"{name}: of {row['unclear']} people and teams a call had no clear end: they are read again"
+                f"{name}: a call about {row['unclear']} people and teams had no clear end: they are watched"
             )
             out.print(told, markup=False, highlight=False, soft_wrap=True)
         if row["dead"]:

@@ -25,6 +25,11 @@ secrets = ["env:OLD_SECRET", "env:NEW_SECRET", "a-text-in-the-file"]
 name = "polis"
 kind = "jackson"
 secrets = ["env:POLIS_SECRET"]
+
+[[targets]]
+name = "docs"
+organization = "acme"
+token = "a-text-in-the-file"
 """
 
 
@@ -85,8 +90,6 @@ async def test_people_read_which_secret_may_go(config: Path, store: Store) -> No
 
 async def test_calls_without_a_clear_end_are_counted(config: Path, store: Store) -> None:
     """Nothing is due, and still something may change at the target."""
-    target = '[[targets]]\nname = "docs"\norganization = "acme"\ntoken = "t-text"\n'
-    config.write_text(config.read_text(encoding="utf-8") + target, encoding="utf-8")
     known = TargetStore(store, target_id(read_settings(config).targets[0]))
     await store.calls(known.watch(["m:ana@acme.test", "m:bo@acme.test"], AT))
     assert orjson.loads(await run(config, "--json"))["targets"]["docs"]["unclear"] == 2
