@@ -19,7 +19,7 @@ from bridge.figures import open_figures
 from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
-from bridge.store.durability import replica_risks
+from bridge.store.durability import UnsafeRedisError, replica_risks
 from bridge.store.front import FrontStore
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, open_store
@@ -54,9 +54,10 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve until SIGTERM or SIGINT; then answer what is under way and return. Raises SchemaError.
+    """Serve until SIGTERM or SIGINT; then answer what is under way and return.
 
     `sockets`: the receiver's listening socket and, where [operators] is set, the operators'.
+    Raises SchemaError and UnsafeRedisError.
     """
     async with open_figures(settings) as figures:
         await _serve(settings, sockets, Metrics(figures))
@@ -95,13 +96,16 @@ async def _serve(settings: Settings, sockets: list[socket.socket], metrics: Metr
 
 
 async def _look_at_schema(settings: Settings, servers: list[uvicorn.Server]) -> None:
-    """Stop serving where the data is of a newer bridge; a Redis that does not answer is asked again."""
+    """Stop serving where Redis is unsafe, or its data of a newer bridge.
+
+    A Redis that does not answer is asked again.
+    """
     while True:
         try:
             return await prepare(settings.redis)
         except STORE_ERRORS:
             await asyncio.sleep(_LOOK_AGAIN)
-        except SchemaError:
+        except (SchemaError, UnsafeRedisError):
             _stop(servers)
             raise
 

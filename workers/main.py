@@ -18,6 +18,7 @@ from arq.worker import func
 
 from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, TargetSettings, read_settings
+from bridge.store.durability import UnsafeRedisError, require_safe
 from bridge.store.marked import questions, read_cursors, read_marked
 from bridge.store.presence import tell_alive, tell_gone
 from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
@@ -139,9 +140,10 @@ def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; start arq again whenever it ends for another reason. Raises SchemaError.
+    """Work until SIGTERM or SIGINT; start arq again whenever it ends for another reason.
 
     arq ends when Redis goes away under load (facts/redis-arq.md), and nothing of ours is lost by it.
+    Raises SchemaError and UnsafeRedisError.
     """
     worker = Worker(settings, open_store(settings.redis))
     loop = asyncio.get_running_loop()
@@ -160,9 +162,10 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def _prepare(worker: Worker) -> None:
-    """Wait until Redis answers, and see that its data is ours. Raises SchemaError."""
+    """Wait until Redis answers, and see that it is safe and its data ours. Raises what `run_worker` does."""
     while not worker.stopping.is_set():
         try:
+            await require_safe(worker.store)
             await prepare_schema(worker.store)
             await arrive(worker)
             return
@@ -226,7 +229,7 @@ def main() -> None:
     logging.getLogger("arq").setLevel(logging.WARNING)
     try:
         asyncio.run(run_worker(settings))
-    except SchemaError as error:
+    except (SchemaError, UnsafeRedisError) as error:
         sys.exit(str(error))
 
 

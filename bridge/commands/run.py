@@ -16,6 +16,7 @@ from bridge.embedded import EmbeddedError, EmbeddedValkey
 from bridge.listening import listen
 from bridge.logs import configure_logs
 from bridge.settings import Settings
+from bridge.store.durability import UnsafeRedisError
 from bridge.store.redis import STORE_ERRORS
 from bridge.store.schema import SchemaError, prepare
 from bridge.supervisor import bridge_command, supervise
@@ -67,16 +68,19 @@ def _run_loop(settings: Settings) -> None:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(serve_receiver(settings, sockets))
-        except SchemaError as error:
+        except (SchemaError, UnsafeRedisError) as error:
             fail(str(error))
 
 
 def _prepare(settings: Settings) -> None:
-    """End where the data is of a newer bridge; a Redis that does not answer is asked again later."""
+    """End where Redis does not keep what it is given, or holds data of a newer bridge.
+
+    One that does not answer is asked again later.
+    """
     try:
         with suppress(*STORE_ERRORS):
             asyncio.run(prepare(settings.redis))
-    except SchemaError as error:
+    except (SchemaError, UnsafeRedisError) as error:
         fail(str(error))
 
 

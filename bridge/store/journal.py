@@ -10,7 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from bridge.directory.events import DirectoryEvent, decode_event
 from bridge.store.commit import Transaction
-from bridge.store.durability import durability
+from bridge.store.durability import dangers, durability
 from bridge.store.redis import STORE_ERRORS, Store
 
 SEEN_SECONDS = 7 * 86400
@@ -126,15 +126,16 @@ class Journal:
         return int(waited[-1]) >= self._replicas
 
     async def not_ready(self) -> str | None:
-        """Return why an event could not be stored now, None when it could."""
+        """Return why an event could not be stored now, or would not be kept; None when it would."""
         try:
             await self._store.call("SET", self._store.key("probe"), "1", "PX", 60_000)
             too_few = None if await self.replicated() else self._too_few()
+            unsafe = await dangers(self._store)
         except ResponseError as error:
             return f"Redis refuses to store: {error}"
         except STORE_ERRORS as error:
             return f"Redis does not answer: {type(error).__name__}"
-        return too_few
+        return too_few or "; ".join(unsafe) or None
 
     async def warnings(self) -> list[str]:
         """Return what Redis may lose of what it is given, as far as it tells."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.settings import RedisSettings
+from bridge.store.durability import require_safe
 from bridge.store.lease import acquire
 from bridge.store.redis import Store, open_store
 
@@ -68,9 +69,10 @@ async def _migrate(store: Store) -> bool:
 
 
 async def prepare(redis: RedisSettings) -> None:
-    """Do the same for the configured Redis."""
+    """Do the same for the configured Redis, if it keeps what it is given; UnsafeRedisError where not."""
     store = open_store(redis)
     try:
+        await require_safe(store)
         await prepare_schema(store)
     finally:
         await store.close()
