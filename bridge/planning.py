@@ -34,7 +34,18 @@ from bridge.plan.members import FOUND, GIVEN, MemberBinding, MemberPlan, State, 
 from bridge.plan.people import Person
 from bridge.plan.reading import before_moving, bound, former_addresses, must_read
 from bridge.plan.steps import Plan, Step
-from bridge.plan.teams import TeamBinding, bound_to, is_renamed, moving, title_problem, use_other
+from bridge.plan.teams import (
+    TeamBinding,
+    bound_to,
+    is_renamed,
+    keep_titles,
+    moving,
+    note_title,
+    title_problem,
+    to_become,
+    use_other,
+    waits_for,
+)
 from bridge.settings import Settings, TargetSettings
 from bridge.store import counts
 from bridge.store.journal import Journal
@@ -92,9 +103,11 @@ async def _everyone_in(store: TargetStore, directory: str) -> set[str]:
 
 async def _work_out(draft: "Draft", emails: set[str]) -> Plan:
     """Plan for these people and the draft's titles."""
+    draft.titles |= set(keep_titles(draft.teams))
     steps = await draft.rename(emails)
+    emails |= await draft.people_of_unbound()
     await draft.add_people(emails)
-    await draft.adopt()
+    steps += await draft.adopt()
     steps += await draft.people_steps()
     steps += await draft.team_steps()
     steps += await draft.deletions()
@@ -128,7 +141,8 @@ async def _notes(draft: "Draft") -> list[str]:
 class Draft:
     """A plan in the making: what the worker would know at each of its steps.
 
-    `titles`: of the teams to look at; `rosters`: who is in teams that would be adopted (e-mails);
+    `titles`: of the teams to look at; `renamed`: ids of those that get another title; `shut`: titles that
+    nobody can get into now, and why; `rosters`: who is in teams that would be adopted (e-mails);
     `coming`: who would be invited; `gone`: who would be removed; `left`: who would leave a team, by its id;
     `removed`: how many removals would be counted.
     """
@@ -140,6 +154,8 @@ class Draft:
     names: set[str]
     teams: dict[str, TeamBinding]
     titles: set[str] = field(default_factory=set)
+    renamed: set[str] = field(default_factory=set)
+    shut: dict[str, str] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     bindings: dict[str, MemberBinding] = field(default_factory=dict)
@@ -159,34 +175,68 @@ class Draft:
 
     async def rename(self, emails: set[str]) -> list[Step]:
         """Return the renames; where the title is taken the people move instead: they are added."""
-        pending = sorted(t for t in self.titles if is_renamed(self.teams[t], t) and not title_problem(t))
-        there = await find_teams(self.client, pending) if pending else {}
+        pending = sorted(t for t in self.titles & self.teams.keys() if is_renamed(self.teams[t], t))
+        there = await self._find(pending)
         steps: list[Step] = []
         for title in pending:
             steps += await self._rename(title, there, emails, ())
         return steps
 
+    async def _find(self, titles: Collection[str]) -> dict[str, RemoteTeam]:
+        possible = [title for title in titles if not title_problem(title)]
+        return await find_teams(self.client, possible) if possible else {}
+
     async def _rename(
         self, title: str, there: dict[str, RemoteTeam], emails: set[str], asking: tuple[str, ...]
     ) -> list[Step]:
-        team, other, steps = self.teams[title], there.get(title), list[Step]()
-        if not is_renamed(team, title):
+        team, other = self._team(title), there.get(title)
+        if not is_renamed(team, title) or title_problem(title):
             return []
+        steps: list[Step] = []
         if other and other.id != team.id:
-            holder = bound_to(self.teams, other.id)
-            if holder and holder not in (*asking, title) and is_renamed(self.teams[holder], holder):
-                steps = await self._rename(holder, there, emails, (*asking, title))
-                holder = bound_to(self.teams, other.id)
-            if not is_renamed(self.teams[title], title):
-                return steps
-            if not holder or (self.teams[holder].title or "").strip() == title:
-                old = use_other(self.teams, title)
-                self.titles.add(old)
-                keys = [self.store.roster_key(ident) for ident in moving(self.teams, old, title)]
-                emails |= await self.store.store.call("SUNION", *keys)
+            steps, free = await self._is_given_up(other, there, emails, (*asking, title))
+            if not free:
                 return steps
         self.teams[title] = replace(team, title=title)
+        self.renamed.add(team.id or "")
         return [*steps, Step(RenameTeam(title, "its group was renamed", team.id or "", team.title or ""))]
+
+    async def _is_given_up(
+        self, other: RemoteTeam, there: dict[str, RemoteTeam], emails: set[str], asking: tuple[str, ...]
+    ) -> tuple[list[Step], bool]:
+        """Return what is done first about a team that has a title, and whether it then gives it up."""
+        title, steps = asking[-1], list[Step]()
+        self._note_title(other)
+        holder = bound_to(self.teams, other.id)
+        if holder and other.id in self.renamed:
+            return [], True
+        if holder and holder not in asking and is_renamed(self.teams[holder], holder):
+            if holder in self.titles:  # else it was given up
+                more = await self._find({holder} - there.keys())
+                steps = await self._rename(holder, there | more, emails, asking)
+            if not is_renamed(self.teams[title], title):
+                return steps, False
+            free = bound_to(self.teams, other.id) != holder or not is_renamed(self.teams[holder], holder)
+            return steps, free
+        changed = use_other(self.teams, title)
+        self.titles |= set(changed)
+        keys = [self.store.roster_key(ident) for ident in moving(self.teams, changed)]
+        emails |= set(await self.store.store.call("SUNION", *keys)) if keys else set()
+        return steps, False
+
+    def _note_title(self, remote: RemoteTeam) -> None:
+        """Note a title that was given to a bound team by somebody else; renamed here means not yet there."""
+        if remote.id not in self.renamed and (noted := note_title(self.teams, remote)):
+            self.titles |= {noted, *keep_titles(self.teams)}
+
+    async def people_of_unbound(self) -> set[str]:
+        """Return the addresses of all who were ever in a group of a team to look at that is not bound yet."""
+        mirror, emails = MirrorStore(self.store.store), set[str]()
+        for title in sorted(self.titles & self.teams.keys()):
+            team = self.teams[title]
+            for ref in team.groups if not team.id else ():
+                emails |= await mirror.members_of(ref)
+        return emails
 
     async def add_people(self, emails: Iterable[str]) -> None:
         """Plan for more people, with what is known of them, or is read because it must be."""
@@ -227,16 +277,29 @@ class Draft:
             for email, wanted in sorted(self.wanted.items())
         }
 
-    async def adopt(self) -> None:
+    async def adopt(self) -> list[Step]:
         """Bind the teams that are there already; who is in them is planned for, too."""
         joined = {title for plan in self.plans.values() for title in plan.join}
-        unbound = {title for title in joined if not self._team(title).id and not title_problem(title)}
-        there = await find_teams(self.client, unbound) if unbound else {}
-        bound_ids = {team.id for team in self.teams.values() if team.id}
-        for title, remote in sorted(there.items()):
-            if remote.id not in bound_ids:
+        unbound = sorted(title for title in joined if not self._team(title).id)
+        steps: list[Step] = []
+        for title, remote in sorted((await self._find(unbound)).items()):
+            if remote.id in self.renamed:
+                continue
+            self._note_title(remote)
+            holder = waits_for(self.teams, title, remote)
+            if holder in self.titles:
+                emails = set[str]()
+                steps += await self._rename(holder, await self._find([holder]), emails, (title,))
+                await self.add_people(emails - self.persons.keys())
+            if remote.id in self.renamed:
+                continue
+            if holder := waits_for(self.teams, title, remote):
+                dead = (await self.store.dead_of([TEAM + holder])).get(TEAM + holder)
+                self.shut[title] = to_become(title, holder, dead.reason if dead else "")
+            elif not self._team(title).id:
                 await self._adopt(title, remote)
         self.plan()
+        return steps
 
     def _team(self, title: str) -> TeamBinding:
         return self.teams.get(title, TeamBinding())
@@ -328,7 +391,8 @@ class Draft:
             if team:
                 steps += await self._update(title, team, sorted(join[title]), sorted(leave[title]))
             elif join[title] and not title_problem(title):
-                steps.append(Step(CreateTeam(title, "its group has members", tuple(sorted(join[title])))))
+                change = CreateTeam(title, "its group has members", tuple(sorted(join[title])))
+                steps.append(Step(change, self.shut.get(title)))
         return steps
 
     async def _update(self, title: str, team: str, join: list[str], leave: list[str]) -> list[Step]:

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from bridge.plan.members import State, team_changes
 from bridge.plan.people import GroupView
-from bridge.plan.teams import TeamBinding, bound_to, is_renamed, title_problem
+from bridge.plan.teams import (
+    TeamBinding,
+    is_renamed,
+    keep_titles,
+    note_title,
+    title_problem,
+    to_become,
+    waits_for,
+)
 from bridge.store.mirror import Command, split_ref
 from bridge.targets.base import RemoteTeam, TargetError
 from workers.look import look_for_teams, read_roster, read_team
@@ -20,18 +28,41 @@ def team_problem(teams: dict[str, TeamBinding], title: str) -> str | None:
     return title_problem(title, GroupView(refs[0], split_ref(refs[0])[1], None) if refs else None)
 
 
-async def bind_teams(run: Run, people: People, teams: dict[str, TeamBinding], titles: Sequence[str]) -> None:
-    """Look for teams that are not bound yet, all at once; adopt those that are there."""
+async def put_back(run: Run, teams: dict[str, TeamBinding]) -> None:
+    """Let teams that lost their groups before they were renamed keep the titles they have."""
+    await run.commit(written(run, teams, keep_titles(teams)))
+
+
+def written(run: Run, teams: dict[str, TeamBinding], titles: Iterable[str]) -> list[Command]:
+    """Return the commands that write down what these titles are bound to now, and have them looked at."""
+    changed = list(titles)
+    commands = [run.store.put_team(title, teams.get(title)) for title in changed]
+    return commands + run.store.mark(map(team_object, changed), run.now)
+
+
+async def bind_teams(
+    run: Run, people: People, teams: dict[str, TeamBinding], titles: Sequence[str]
+) -> set[str]:
+    """Look for teams that are not bound yet, all at once; adopt those that are there.
+
+    Returns the titles that nobody can get into in this step: they wait for something, which is written down.
+    """
     unbound = [t for t in titles if not teams.get(t, TeamBinding()).id and not title_problem(t)]
     doubts = await run.store.unknown([team_object(title) for title in titles])
+    shut, unread = set[str](), {*unbound, *(name[2:] for name in doubts)}
     try:
         found = await look_for_teams(run, unbound) if unbound else {}
+        unread -= set(unbound) - found.keys()
         for title in sorted(found):
-            await adopt_team(run, people, teams, title, found[title])
+            if not await adopt_team(run, people, teams, title, found[title]):
+                shut.add(title)
+            unread.discard(title)
         for name, count in doubts.items():
             await _reread(run, people, teams, name[2:], count)
+            unread.discard(name[2:])
     except TargetError as error:
-        await run.fault(_waiting_for(people, titles), error)
+        await run.fault(_waiting_for(people, unread), error)
+    return shut | unread
 
 
 def _waiting_for(people: People, titles: Iterable[str]) -> list[str]:
@@ -41,24 +72,58 @@ def _waiting_for(people: People, titles: Iterable[str]) -> list[str]:
 
 async def adopt_team(
     run: Run, people: People, teams: dict[str, TeamBinding], title: str, remote: RemoteTeam
-) -> None:
-    """Bind a team that is there already. A team that another title holds is not taken from it."""
-    other = bound_to(teams, remote.id)
-    if other not in (None, title):
-        await run.back_off(_waiting_for(people, [title]), f"the team {title} is to become {other} first")
-        return
+) -> bool:
+    """Bind a team that is there already; tell whether people can get into it now.
+
+    A team that another title holds is not taken from it, unless nobody needs it there any more.
+    """
+    if renamed := note_title(teams, remote):
+        await run.commit(written(run, teams, [renamed]))
+        await put_back(run, teams)
+    if holder := waits_for(teams, title, remote):
+        await hold_up(run, people, title, to_become(title, holder, await given_up(run, holder)))
+        return False
     team = teams.get(title, TeamBinding())
+    if team.id:
+        return True
     making = await making_of(run, title)
     ours = making is not None and making.made(remote)
     wanted = {email for email, plan in people.plans.items() if title in plan.join}
     roster = await read_roster(run, remote.id, None if ours else wanted)
     if roster is None:  # gone since it was listed, or not there everywhere yet: never made twice for that
-        await run.back_off(_waiting_for(people, [title]), f"the team {title} is listed and cannot be read")
-        return
+        await hold_up(run, people, title, f"the team {title} is listed and cannot be read")
+        return False
     teams[title] = replace(team, id=remote.id, title=remote.title, made=ours)
     ended = over(run, title, making) if ours else []
     await run.commit([run.store.put_team(title, teams[title]), *roster, *ended])
     await refresh_bindings(run, people, teams)
+    return True
+
+
+async def given_up(run: Run, title: str) -> str:
+    """Return why a team was given up, "" when it was not."""
+    dead = (await run.store.dead_of([team_object(title)])).get(team_object(title))
+    return dead.reason if dead else ""
+
+
+async def hold_up(run: Run, people: People, title: str, reason: str) -> None:
+    """Nobody can get into a team now: it is looked at again later, with all who are to get in.
+
+    One time counts for all of them, since each look costs a call; news of one of them does not put it off.
+    What else is to be done about these people is done.
+    """
+    name, emails = team_object(title), _waiting_for(people, [title])
+    if name not in run.works:
+        run.waits |= await run.store.waiting([name])
+    score = await run.worker.store.call("ZSCORE", run.store.key("work"), name)
+    due = int(float(score or 0))
+    if due > run.now and name in run.waits:
+        run.look_again([name], due)
+    else:
+        await run.back_off([name], reason)
+        if name not in run.works:
+            await run.commit(run.store.mark([name], run.later[name]))
+    await run.back_off(emails, reason, at=run.later[name])
 
 
 async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title: str, count: str) -> None:

@@ -300,7 +300,7 @@ async def _reread_teams(run: Run, people: People, works: Sequence[Work]) -> None
     await bind_teams(run, people, await run.store.teams(), [name[2:] for name in names])
     left, due = await run.store.unknown(names), {work.object for work in works}
     again = run.now + REREAD_MS
-    run.later.update(dict.fromkeys(left.keys() & due, again))
+    run.look_again(left.keys() & due, again)
     await run.commit(run.store.mark(sorted(left.keys() - due), again))
 
 

@@ -114,7 +114,7 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
         if verdict.excepted and verdict.decision:
             result.commands += [*_look_at_end(run, verdict.decision, [email]), *stays(run, [email])]
         elif verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
-            run.later["m:" + email] = run.now
+            run.look_again(["m:" + email], run.now)
         elif verdict.hold:
             result.commands += _park(run, plan, ident, verdict.hold, record.parked.get(ident))
         else:
@@ -211,7 +211,7 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
     for change, verdict in zip(changes, judge_lowering(changes, stakes), strict=True):
         ident = role_id(change.object)
         if verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
-            run.later["m:" + change.object] = run.now
+            run.look_again(["m:" + change.object], run.now)
         elif verdict.hold:
             held = Held(
                 ident, "m:" + change.object, change.describe(), verdict.hold.reason, run.now,

@@ -304,7 +304,7 @@ async def _change(
 ) -> None:
     """Make one change of one member; `after` is what is known then."""
     name, email = member_object(change.object), change.object
-    if name in run.later:
+    if name in run.outdated:
         return
 
     def changed(_: object) -> list[Command]:
@@ -325,7 +325,8 @@ async def refused(run: Run, name: str, act: Act, error: RefusedError, asked: str
     asked = asked or act.text
     if error.status in (404, 409) and (name, asked) not in run.retried:
         run.retried.add((name, asked))
-        run.later[name] = run.now
+        run.look_again([name], run.now)
+        run.outdated.add(name)
         return
     if error.status == 403:
         try:

@@ -33,11 +33,15 @@ class Moves:
 
 
 def plan_moves(run: Run, plans: Iterable[MemberPlan], teams: dict[str, TeamBinding]) -> dict[str, Moves]:
+    """Return who is to get into which team and out of it, by title.
+
+    Another change of theirs that could not be made keeps nobody back; a plan that is outdated does.
+    """
     by_id = {team.id: title for title, team in teams.items() if team.id}
     moves: dict[str, Moves] = defaultdict(Moves)
     for plan in plans:
         email = plan.wanted.email
-        if plan.binding.state is not State.KNOWN or member_object(email) in run.later:
+        if plan.binding.state is not State.KNOWN or member_object(email) in run.outdated:
             continue
         for title in plan.join:
             moves[title].join.append(email)
@@ -51,9 +55,9 @@ async def move_members(
 ) -> None:
     """Make one team's members right, in one call."""
     team, name = teams.get(title, TeamBinding()), team_object(title)
-    ready = [email for email in move.join if member_object(email) not in run.later]
+    ready = [email for email in move.join if member_object(email) not in run.outdated]
     if name in run.held_back:  # a call of an earlier worker may still make it
-        run.later.update(dict.fromkeys(map(member_object, ready), run.held_back[name]))
+        run.look_again(map(member_object, (*ready, *move.leave)), run.held_back[name])
         return
     if not team.id:
         if problem := team_problem(teams, title):
@@ -101,7 +105,7 @@ async def _create(
         else:
             await _create(run, people, teams, title, ())
             if name in run.later or teams.get(title, TeamBinding()).id:
-                run.later.update(dict.fromkeys(names, run.later.get(name, run.now)))
+                run.look_again(names, run.later.get(name, run.now))
 
 
 async def _update(
@@ -125,7 +129,7 @@ async def _update(
         for name in names:
             await refused(run, name, act_of(change), error, change.object)
         if whole and names[0] in run.later:
-            run.later.update(dict.fromkeys(map(member_object, emails), run.later[names[0]]))
+            run.look_again(map(member_object, emails), run.later[names[0]])
 
 
 async def _send(
@@ -214,7 +218,7 @@ async def _once_more(run: Run, name: str, names: Sequence[str]) -> None:
         await run.back_off(names, "the team was not there again")
         return
     run.retried.add((name, ""))
-    run.later.update(dict.fromkeys(names, run.now))
+    run.look_again(names, run.now)
 
 
 async def _read_again(run: Run, title: str, emails: Sequence[str]) -> None:
@@ -226,7 +230,8 @@ async def _read_again(run: Run, title: str, emails: Sequence[str]) -> None:
         await run.fault(names, error)
         return
     run.retried |= _asked(title, emails)
-    run.later.update(dict.fromkeys(names, run.now))
+    run.look_again(names, run.now)
+    run.outdated |= set(names)
 
 
 def _joined(run: Run, people: People, ident: str, emails: Iterable[str]) -> list[Command]:

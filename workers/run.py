@@ -57,14 +57,15 @@ class Run:
     """A convergence while its lease is held.
 
     `names`: configured names of the directories it follows; `later`: objects of this step that are not
-    done, and when to look again (unix ms); `buried`: objects given up in this step; `held_back`: objects
-    that a call of an earlier worker may still change, and until when; `refused`, `refusing`, `failures`,
-    `downs`: see TargetState; `tripped`: which changes were refused so often that this step makes no more
-    of them, and why; `known_now`: people whose invite or reading in this step has made them known;
-    `retried`: objects looked at once more after a 404 or 409, each with what was asked; `ends`: of its
-    slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is written of it,
-    `sent`: tries of it so far; `works`: what this step is about, by object; `changed`: what its calls have
-    changed, and when (unix ms).
+    done as a whole, and when to look again (unix ms); `outdated`: those of them whose plan does not hold
+    any more, so nothing else is done about them in this step; `buried`: objects given up in this step;
+    `held_back`: objects that a call of an earlier worker may still change, and until when; `refused`,
+    `refusing`, `failures`, `downs`: see TargetState; `tripped`: which changes were refused so often that
+    this step makes no more of them, and why; `known_now`: people whose invite or reading in this step has
+    made them known; `retried`: objects looked at once more after a 404 or 409, each with what was asked;
+    `ends`: of its slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is
+    written of it, `sent`: tries of it so far; `works`: what this step is about, by object; `changed`: what
+    its calls have changed, and when (unix ms).
     """
 
     worker: Worker
@@ -75,6 +76,7 @@ class Run:
     names: set[str]
     state: TargetState = field(default_factory=TargetState)
     later: dict[str, int] = field(default_factory=dict)
+    outdated: set[str] = field(default_factory=set)
     buried: set[str] = field(default_factory=set)
     held_back: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -185,7 +187,7 @@ class Run:
         ended), TargetDownError or LeaseLostError.
         """
         if self.over or act.kind in self.tripped:
-            self.later.update(dict.fromkeys(objects, self.now))
+            self.look_again(objects, self.now)
             return None
         intent = Intent(act.text, self.lease.fence, self.now, self.worker.name, team)
         await self.commit([*self.store.intend(objects, intent), *with_intent])
@@ -237,8 +239,10 @@ class Run:
         return task
 
     def _well(self, objects: Sequence[str]) -> list[Command]:
+        """Return the commands that end the waiting of these; who still waits for another change does so."""
         alive = [each for each in objects if each not in self.buried]
-        return [("HDEL", self.store.key(what), *alive) for what in ("waiting", "dead") if alive]
+        told = {"waiting": [each for each in alive if each not in self.later], "dead": alive}
+        return [("HDEL", self.store.key(what), *names) for what, names in told.items() if names]
 
     async def _settle(self, objects: Sequence[str], commands: Iterable[Command], team: str) -> None:
         """Write a call's end; if somebody else works here now, only let them know of the doubt."""
@@ -274,7 +278,7 @@ class Run:
         """
         if isinstance(error, RateLimitedError):
             self.limited_until = max(self.limited_until, error.until)
-            self.later.update(dict.fromkeys(objects, math.ceil(error.until * 1000)))
+            self.look_again(objects, math.ceil(error.until * 1000))
             return
         if isinstance(error, CredentialsRejectedError):
             await self.down("credentials_rejected", error.message)
@@ -310,14 +314,31 @@ class Run:
         self.state = before
         await self.commit([self.store.put_state(before)])
 
+    def look_again(self, objects: Iterable[str], at: int) -> None:
+        """Have objects of this step looked at again at a time (unix ms), or before, for another reason.
+
+        The first of several reasons counts: what waits for long does not keep from what can be done soon.
+        """
+        for each in objects:
+            self.later[each] = min(at, self.later.get(each, at))
+
     async def back_off(
-        self, objects: Collection[str], reason: str, refused: bool = False, most: float = BACKOFF_MOST
+        self,
+        objects: Collection[str],
+        reason: str,
+        refused: bool = False,
+        most: float = BACKOFF_MOST,
+        at: int | None = None,
     ) -> None:
-        """Look at objects again later, the longer the more often it was, and after `most` seconds at most."""
+        """Look at objects again later, the longer the more often it was, and after `most` seconds at most.
+
+        `at`: when, unix ms, where that is the same for all of them.
+        """
         for each in objects:
             before = self.waits.get(each, Waiting(0, self.now))
             self.waits[each] = replace(before, attempts=before.attempts + 1, reason=reason, refused=refused)
-            self.later[each] = self.now + backoff_ms(_BACKOFF_FIRST, before.attempts, most)
+            again = at or self.now + backoff_ms(_BACKOFF_FIRST, before.attempts, most)
+            self.look_again([each], again)
         await self.commit([self.store.wait(each, self.waits[each]) for each in objects])
 
     def health(self, state: str = "ok", reason: str | None = None, resumes_at: float = 0.0) -> TargetState:
@@ -433,6 +454,7 @@ class Run:
         await self.commit(commands)
         self._measure()
         reasons, self.later, self.buried, self.tripped = [*self.tripped.values()], {}, set(), {}
+        self.outdated = set()
         if reasons and self.refusing:
             await self.down("unavailable", f"refuses one object after another: {reasons[0]}")
 

@@ -5,13 +5,22 @@ from dataclasses import replace
 
 from bridge.plan.changes import DeleteTeam, RenameTeam
 from bridge.plan.judge import deletion_id
-from bridge.plan.teams import TeamBinding, bound_to, is_renamed, moving, use_other
+from bridge.plan.teams import (
+    TeamBinding,
+    bound_to,
+    is_renamed,
+    moving,
+    note_title,
+    title_there,
+    to_become,
+    use_other,
+)
 from bridge.store.mirror import Command
 from bridge.store.work import Work
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
 from workers.acts import Act, act_of
-from workers.bound import adopt_team, bind_teams, forget_team, team_problem
+from workers.bound import adopt_team, bind_teams, forget_team, given_up, put_back, team_problem, written
 from workers.look import look_for_teams
 from workers.people import People, refused
 from workers.rosters import move_members, plan_moves
@@ -22,16 +31,18 @@ from workers.twins import making_of
 async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
     """Rename first, then fill and empty, then delete what nobody needs."""
     teams = await run.store.teams()
+    await put_back(run, teams)
     titles = [work.object[2:] for work in works]
     needed = [title for title in titles if title not in teams or teams[title].groups]
     await run.commit(await hold.release_deletions(run, needed))
     for title in titles:
         await _rename(run, people, teams, title)
     moves = plan_moves(run, people.plans.values(), teams)
-    await bind_teams(run, people, teams, [title for title, move in moves.items() if move.join])
+    shut = await bind_teams(run, people, teams, [title for title, move in moves.items() if move.join])
     moves = plan_moves(run, people.plans.values(), teams)
     for title in sorted(moves):
-        await move_members(run, people, teams, title, moves[title])
+        move = replace(moves[title], join=[]) if title in shut else moves[title]
+        await move_members(run, people, teams, title, move)
     for title in titles:
         await _delete(run, people, teams, title)
 
@@ -81,30 +92,38 @@ async def _is_given_up(
 ) -> bool:
     """Let another team that has a title give it up, if it is to have a new one itself; tell whether it did.
 
-    Else it is used in place of the team that was to have the title, the last of `asking`.
+    Where it cannot be renamed, the team that was to have the title, the last of `asking`, keeps the one it
+    has, and its people, until it can. Where it is to stay as it is, it is used in place of that team.
     """
-    title, holder = asking[-1], bound_to(teams, other.id)
+    title = asking[-1]
+    if noted := note_title(teams, other):
+        await run.commit(written(run, teams, [noted]))
+        await put_back(run, teams)
+    holder = bound_to(teams, other.id)
     if holder and holder not in asking and is_renamed(teams[holder], holder):
-        await _rename(run, people, teams, holder, asking)
-        if team_object(holder) in run.later:
-            run.later[team_object(title)] = run.later[team_object(holder)]
+        if not (why := await given_up(run, holder)):
+            await _rename(run, people, teams, holder, asking)
+        if not is_renamed(teams[title], title):
             return False
-        holder = bound_to(teams, other.id)
-    if not is_renamed(teams[title], title):
+        if bound_to(teams, other.id) != holder or not is_renamed(teams[holder], holder):
+            return True
+        await run.back_off([team_object(title)], to_become(title, holder, why))
         return False
-    if holder and (teams[holder].title or "").strip() != title:
-        return True
     await _use_other(run, teams, title)
     return False
 
 
 async def _use_other(run: Run, teams: dict[str, TeamBinding], title: str) -> None:
-    """The new title is taken: the old team keeps its title and loses its groups, the members move."""
-    old = use_other(teams, title)
-    keys = [run.store.roster_key(ident) for ident in moving(teams, old, title)]
-    emails = await run.worker.store.call("SUNION", *keys)
-    marks = run.store.mark([team_object(old), *(member_object(email) for email in emails)], run.now)
-    await run.commit([run.store.put_team(title, teams[title]), run.store.put_team(old, teams[old]), *marks])
+    """The new title is taken: the old team keeps its title and changes its groups, the members move."""
+    changed = use_other(teams, title)
+    if not changed:
+        twice = title_there(teams[title])
+        await run.back_off([team_object(title)], f"two teams have the title {twice}: merge them by hand")
+        return
+    keys = [run.store.roster_key(ident) for ident in moving(teams, changed)]
+    emails = await run.worker.store.call("SUNION", *keys) if keys else []
+    marks = run.store.mark([member_object(email) for email in emails], run.now)
+    await run.commit([*written(run, teams, changed), *marks])
 
 
 async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title: str) -> None:

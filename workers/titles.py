@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bridge.plan.teams import TeamBinding, moved_titles, titles_of
+from bridge.plan.teams import TeamBinding, keep_titles, moved_titles, titles_of
 from bridge.store.mirror import Command, directory_name, split_ref
 from bridge.store.work import Work
 from workers.run import Run, team_object
@@ -22,6 +22,7 @@ async def index_groups(run: Run, works: Sequence[Work]) -> None:
         titles = titles_of(run.target.teams, view) if view and inside else ()
         changed |= _remap(teams, ref, before.get(ref, ()), titles)
         commands.append(run.store.put_titles(ref, titles))
+    changed |= set(keep_titles(teams))
     commands += [run.store.put_team(title, teams.get(title)) for title in sorted(changed)]
     news = max((work.news for work in works), default=0)
     commands += run.store.mark([team_object(title) for title in sorted(changed)], run.now, news)

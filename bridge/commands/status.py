@@ -13,6 +13,7 @@ from bridge.commands.common import (
     moment,
     opened_store,
     out,
+    plain,
     print_json,
     print_table,
     run_async,
@@ -20,21 +21,25 @@ from bridge.commands.common import (
 )
 from bridge.operators.health import JournalHealth, SourceHealth, TargetHealth, read_health
 from bridge.operators.orphans import DirectoryHealth
+from bridge.operators.waits import Wait, read_waits
 from bridge.settings import Settings, SourceSettings
 from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store
+from bridge.store.targets import TargetStore, target_id
 
 
 async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     """Return the status as INTERFACE.md has it. Raises one of STORE_ERRORS."""
     health = await read_health(settings, store, unix_ms())
     notices = await read_notices(store, health.sources)
+    targets = {}
+    for target in settings.targets:
+        waits = await read_waits(TargetStore(store, target_id(target)), health.at)
+        row = _describe_target(health.targets[target.name], health.directories.values())
+        targets[target.name] = row | {"waits": [_describe_wait(wait) for wait in waits]}
     return {
         "journal": _describe_journal(health.journal),
-        "targets": {
-            name: _describe_target(target, health.directories.values())
-            for name, target in health.targets.items()
-        },
+        "targets": targets,
         "workers": health.workers,
         "sources": {
             source.name: _describe_source(source, health.sources[source.name], notices[source.name])
@@ -57,6 +62,10 @@ def _describe_target(target: TargetHealth, directories: Iterable[DirectoryHealth
     orphans = [f"directory {each.name}: {each.reason}" for each in directories if target.name in each.targets]
     reason = target.reason or "; ".join(orphans) or None
     return asdict(target.counts) | {"state": target.state, "reason": reason, "resumes_at": resumes}
+
+
+def _describe_wait(wait: Wait) -> dict[str, Any]:
+    return {"object": wait.object, "since": moment(wait.since), "reason": wait.reason, "others": wait.others}
 
 
 def _describe_directory(directory: DirectoryHealth) -> dict[str, Any]:
@@ -125,6 +134,10 @@ def _print_targets(targets: dict[str, Any]) -> None:
                 f"{name}: a call about {row['unclear']} people and teams had no clear end: they are watched"
             )
             out.print(told, markup=False, highlight=False, soft_wrap=True)
+        for wait in row["waits"]:
+            others = f" and {wait['others']} other(s) have" if wait["others"] else " has"
+            text = f"{name}: {wait['object']}{others} waited since {wait['since']}: {wait['reason']}"
+            out.print(plain(text), markup=False, highlight=False, soft_wrap=True)
         if row["dead"]:
             out.print(f"{name}: {row['dead']} object(s) given up: see `bridge dead`", markup=False)
 

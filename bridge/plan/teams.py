@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bridge.plan.people import GroupView
 from bridge.plan.scope import group_matches
 from bridge.settings import TeamRule
+from bridge.targets.base import RemoteTeam
 
 TITLE_MOST = 64  # facts/gitbook-api.md: createOrganizationTeam, title 1..64 characters
 
@@ -68,29 +69,90 @@ def moved_titles(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, 
     return list(zip(gone, come, strict=True)) if len(gone) == len(come) else []
 
 
+def title_there(team: TeamBinding) -> str:
+    """Return the title that a team has at the target, as titles are compared; "" while it is not bound."""
+    return (team.title or "").strip()
+
+
 def is_renamed(team: TeamBinding, title: str) -> bool:
     """Tell whether a team is to get the title that its groups have now."""
-    return bool(team.id and team.groups and (team.title or "").strip() != title)
+    return bool(team.id and team.groups and title_there(team) != title)
 
 
-def use_other(teams: dict[str, TeamBinding], title: str) -> str:
-    """Let a title that is taken be the other team's: the old team keeps its own and loses its groups.
+def keep_titles(teams: dict[str, TeamBinding]) -> list[str]:
+    """Let each team that lost its groups before it was renamed keep the title it has at the target.
 
-    Where the two are to have each other's title they keep what they have and change groups. Returns the old
-    title; the people of the old team, and of the other one where it is bound, move.
+    Nobody renames it any more, so nobody may wait for that: whoever wants the title it has takes it over,
+    with the groups that map to that title, and without one it is a team that nobody needs. Where another
+    team is to get that title, it is left until that one asks for it. `teams`: by the titles they should
+    have; they are changed. Returns the titles of which something changed, sorted.
     """
-    team = teams[title]
-    old = (team.title or "").strip()
-    there = teams.get(old, TeamBinding())
-    swapped = (there.title or "").strip() == title
-    teams[title] = replace(there if swapped else TeamBinding(), groups=team.groups)
-    teams[old] = replace(team, groups=there.groups)
-    return old
+    changed: set[str] = set()
+    for title in sorted(teams):
+        team = teams[title]
+        there = title_there(team)
+        if not team.id or team.groups or there in ("", title):
+            continue
+        owner = teams.get(there, TeamBinding())
+        if owner.id is None:
+            teams[there] = replace(team, groups=owner.groups)
+            del teams[title]
+            changed |= {title, there}
+    return sorted(changed)
 
 
-def moving(teams: Mapping[str, TeamBinding], *titles: str) -> list[str]:
+def use_other(teams: dict[str, TeamBinding], title: str) -> list[str]:
+    """Let a title that is taken be the other team's: the team keeps the title it has and changes its groups.
+
+    Where that title was to be another team's, this one keeps its own in turn, and so on: teams that are to
+    have each other's titles, in a ring of any length, all keep theirs, and their people move. Returns the
+    titles of which something changed; nothing is changed, and none returned, where two teams have one title.
+    """
+    moved: dict[str, TeamBinding] = {}
+    team, key = teams[title], title
+    while team.id:
+        key = title_there(team)
+        if key in moved:
+            return []
+        moved[key] = team
+        team = teams.get(key, TeamBinding()) if key != title else TeamBinding()
+    groups = {each: teams.get(each, TeamBinding()).groups for each in (title, *moved)}
+    teams[title] = TeamBinding()
+    teams |= moved
+    for each, refs in groups.items():
+        teams[each] = replace(teams[each], groups=refs)
+    return sorted({*groups, *keep_titles(teams)})
+
+
+def moving(teams: Mapping[str, TeamBinding], titles: Iterable[str]) -> list[str]:
     """Return the ids of the teams of these titles whose people move."""
-    return [ident for title in titles if (ident := teams[title].id)]
+    return [ident for title in titles if (ident := teams.get(title, TeamBinding()).id)]
+
+
+def note_title(teams: dict[str, TeamBinding], remote: RemoteTeam) -> str | None:
+    """Note the title that a bound team was given at the target by somebody else.
+
+    Returns the title it should have, if it is another one than was known; None when nothing is new.
+    """
+    title = bound_to(teams, remote.id)
+    if title is None or title_there(teams[title]) == remote.title.strip():
+        return None
+    teams[title] = replace(teams[title], title=remote.title)
+    return title
+
+
+def waits_for(teams: Mapping[str, TeamBinding], title: str, remote: RemoteTeam) -> str | None:
+    """Return the title that the team which has this one is to get first, None when it may be bound here."""
+    holder = bound_to(teams, remote.id)
+    return None if holder in (None, title) else holder
+
+
+def to_become(title: str, holder: str, given_up: str = "") -> str:
+    """Return in words what a title waits for: that its team gets the title of `holder`.
+
+    `given_up`: why that is not even tried before somebody does something, "" while it is.
+    """
+    return f"the team {title} is to become {holder} first" + (given_up and f", given up: {given_up}")
 
 
 def bound_to(teams: Mapping[str, TeamBinding], ident: str) -> str | None:

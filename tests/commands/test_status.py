@@ -1,6 +1,7 @@
-"""`bridge status`: what it tells of the front door."""
+"""`bridge status`: what it tells of the front door, and of what waits."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import orjson
@@ -8,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli import app
+from bridge.operators.waits import MOST_SHOWN
 from bridge.settings import RedisSettings, read_settings
 from bridge.store.front import FrontNews, FrontStore, Refusals
 from bridge.store.redis import Store
-from bridge.store.targets import TargetStore, target_id
+from bridge.store.targets import TargetStore, Waiting, target_id
 
 AT = 1_769_851_800_000
 NEWS = FrontNews(AT, Refusals(3, AT + 1000, "no secret is what was sent"), {"env:OLD_SECRET": AT})
@@ -94,3 +96,45 @@ async def test_calls_without_a_clear_end_are_counted(config: Path, store: Store)
     await store.calls(known.watch(["m:ana@acme.test", "m:bo@acme.test"], AT))
     assert orjson.loads(await run(config, "--json"))["targets"]["docs"]["unclear"] == 2
     assert "docs: a call about 2 people and teams had no clear end: they are watched" in await run(config)
+
+
+REASON = "the team Alpha is to become Beta first"
+
+
+async def test_it_tells_what_has_waited_for_more_than_a_minute_and_on_what(
+    config: Path, store: Store
+) -> None:
+    """One row for each reason, the longest first; what is done by now, or waits since just now, is none."""
+    target, now = TargetStore(store, target_id(read_settings(config).targets[0])), time.time_ns() // 1_000_000
+    rows = {
+        "m:ana@acme.test": Waiting(2, AT, REASON),
+        "t:Alpha": Waiting(3, AT, REASON),
+        "m:bo@acme.test": Waiting(1, AT + 1000, "GitBook answered 503"),
+        "m:cy@acme.test": Waiting(1, now - 30_000, "no answer"),
+    }
+    marks = target.mark(rows, now + 100_000)
+    done = target.wait("m:done@acme.test", Waiting(9, AT, "no answer"))
+    await store.calls([*(target.wait(*row) for row in rows.items()), done, *marks])
+
+    waits = orjson.loads(await run(config, "--json"))["targets"]["docs"]["waits"]
+    assert waits == [
+        {"object": "Alpha", "since": "2026-01-31T09:30:00.000Z", "reason": REASON, "others": 1},
+        {
+            "object": "bo@acme.test",
+            "since": "2026-01-31T09:30:01.000Z",
+            "reason": "GitBook answered 503",
+            "others": 0,
+        },
+    ]
+    text = await run(config)
+    assert f"docs: Alpha and 1 other(s) have waited since 2026-01-31T09:30:00.000Z: {REASON}" in text
+    assert "docs: bo@acme.test has waited since 2026-01-31T09:30:01.000Z: GitBook answered 503" in text
+
+
+async def test_what_waits_is_bounded(config: Path, store: Store) -> None:
+    """At most so many rows, whatever the number of reasons."""
+    target = TargetStore(store, target_id(read_settings(config).targets[0]))
+    rows = {f"m:p{number:03}@acme.test": Waiting(1, AT + number, f"no. {number}") for number in range(100)}
+    await store.calls([*(target.wait(*row) for row in rows.items()), *target.mark(rows, AT)])
+    waits = orjson.loads(await run(config, "--json"))["targets"]["docs"]["waits"]
+    assert [row["reason"] for row in waits] == [f"no. {number}" for number in range(MOST_SHOWN)]

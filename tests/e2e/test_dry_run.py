@@ -42,7 +42,9 @@ async def compare(
             seed(world.sandbox)
             if chance % 2:
                 world.sandbox.seed_member(EMAILS[0], "create")
-            world.sources = [{"name": n, "kind": "okta-workflows", "secrets": ["x"]} for n in ("sim", "hr")]
+            world.sources = [
+                {"name": n, "kind": "okta-workflows", "secrets": [f"{n}-secret"]} for n in ("sim", "hr")
+            ]
             target = {"teams": how.teams, "roles": how.roles, "members": {"groups": [scope] if scope else []}}
             world.configure(**target, guard=NO_GUARD)
             await deliver(world, events[:middle])

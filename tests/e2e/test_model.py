@@ -125,12 +125,28 @@ class LateTeams:
         self.waiting = []
 
 
+def leave_renames_unanswered(chance: random.Random, patch: pytest.MonkeyPatch) -> None:
+    """Let some of the first calls that rename a team get no answer, whether they took effect or not."""
+    left, rename = [6], GitBook.rename_team
+
+    async def rename_team(client: GitBook, ident: str, title: str) -> None:
+        lost = bool(left[0]) and chance.random() < 0.6
+        if not lost or chance.random() < 0.3:
+            await rename(client, ident, title)
+        if lost:
+            left[0] -= 1
+            raise UnavailableError("no answer")
+
+    patch.setattr(GitBook, "rename_team", rename_team)
+
+
 async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch: pytest.MonkeyPatch) -> None:
     """Deliver the events late, twice and shuffled, with workers that run and die in between."""
     chance, bomb = random.Random(how.seed), Bomb(0)
     for place in PLACES:
         arm(patch, place, bomb)
     late = LateTeams(world, chance, patch)
+    leave_renames_unanswered(chance, patch)
     sent = [*events, *chance.choices(events, k=len(events) // 3)] if events else []
     chance.shuffle(sent)
     crashes = how.crashes

@@ -114,6 +114,23 @@ class Directory:
                 self.tell("group.updated", group=GroupNews(which, f" {name} "))
                 self.now += pick % 2
 
+    def group_replaced(self, uid: str, gid: str, pick: int) -> None:
+        """A group goes, perhaps renamed before, and the next one gets the name and the members it had."""
+        other = f"g{int(gid[1:]) + 1}"
+        if gid not in self.groups or other in self.groups:
+            return
+        name, members = self.groups[gid], sorted(u for u, g in self.inside if g == gid)
+        if pick % 3:
+            self.group_comes(uid, gid, pick)
+            self.now += 1
+        self.group_goes(uid, gid, pick)
+        self.now += 1
+        self.groups[other] = name
+        self.tell("group.created", group=GroupNews(other, name))
+        for member in members[pick % 2 :]:
+            self.now += 1
+            self.joins(member, other, 0)
+
     def echo(self, uid: str, _gid: str, pick: int) -> None:
         """A sender tells of a user who is deleted already; no update brings them back."""
         if uid in self.former and uid not in self.users:
@@ -222,7 +239,7 @@ ACTS = [
     "joins",
     "leaves",
 ]
-RARE = ["user_moves", "users_swap", "groups_swap", "echo", "ties"]
+RARE = ["user_moves", "users_swap", "groups_swap", "group_replaced", "echo", "ties"]
 
 
 @dataclass(frozen=True)
