@@ -28,10 +28,10 @@ from bridge.operators.health import (
 )
 from bridge.settings import Settings
 from bridge.store.alerts import failing_since
+from bridge.store.clock import machine_ms as now_milliseconds
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.tally import Spread, Tally, TallyStore
 from bridge.store.targets import target_id
-from bridge.tallies import now_milliseconds
 from bridge.tasks import end_task
 
 READ_SECONDS = 1.5  # for the whole reading
@@ -81,10 +81,12 @@ class Figures:
 
 
 @asynccontextmanager
-async def open_figures(settings: Settings) -> AsyncIterator[Figures]:
-    """Open a store of their own for them, so that no delivery waits behind a reading."""
+async def open_figures(
+    settings: Settings, clock: Callable[[], int] = now_milliseconds
+) -> AsyncIterator[Figures]:
+    """Open a store of their own for them, so that no delivery waits behind a reading. `clock`: unix ms."""
     store = open_store(settings.redis, READ_SECONDS)
-    figures = Figures(settings, store)
+    figures = Figures(settings, store, clock)
     try:
         yield figures
     finally:
@@ -99,6 +101,11 @@ def families(health: Health, tallies: Mapping[str, Tally], failing: Mapping[str,
     """
     yield from _journal(health.journal, health.at)
     yield _gauge("bridge_workers", "Workers that live.", (), [((), health.workers)])
+    yield _gauge(
+        "bridge_clock_difference_seconds",
+        "How far the clock of a machine with a receiver or a worker is ahead of Redis', the furthest of all.",
+        (), [((), max(health.clocks.values(), key=abs, default=0.0))],
+    )  # fmt: skip
     yield from _targets(list(health.targets.values()), health.at)
     yield from _calls(tallies)
     yield from _latencies(tallies)

@@ -80,6 +80,20 @@ class ArrivalClock:
         self._last = 0
         self._order = 0
 
+    @property
+    def latest(self) -> int:
+        """The latest time of arrival that was given, unix milliseconds; 0: none."""
+        return self._last
+
+    def not_before(self, latest: int) -> None:
+        """Give no earlier time of arrival than this one, unix milliseconds.
+
+        Another receiver has given it, or this one before it was started anew: so untimed events keep their
+        order although Redis' own clock was set back.
+        """
+        if latest > self._last:
+            self._last, self._order = latest, 0
+
     def stamp(self, news: Sequence[News], now: int) -> tuple[int, list[int]]:
         """Return when a body arrived, unix milliseconds, and the stamps of its elements."""
         untimed = sum(told_time(item, now) is None for item in news)

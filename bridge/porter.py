@@ -1,12 +1,12 @@
 """The porter: who may come near a source at all, and a record of whom the source did not believe."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bridge.metrics import Metrics
 from bridge.networks import Gate
 from bridge.settings import Settings
+from bridge.store.clock import ClockUnsetError, machine_ms
 from bridge.tallies import Tallies
 
 OUTSIDE = "outside"  # the outcome of a request from another network
@@ -15,8 +15,15 @@ OUTSIDE = "outside"  # the outcome of a request from another network
 class Porter:
     """One for all sources of a process."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, tallies: Tallies) -> None:
-        """`metrics` and `tallies` are told of everyone who is turned away."""
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        tallies: Tallies,
+        clock: Callable[[], int] = machine_ms,
+    ) -> None:
+        """`metrics` and `tallies` are told of everyone who is turned away; `clock`: unix milliseconds."""
+        self._clock = clock
         trusted = settings.receiver.trusted_proxies
         self._gates = {one.name: Gate(one.networks, trusted) for one in settings.sources if one.networks}
         self._metrics = metrics
@@ -34,7 +41,11 @@ class Porter:
 
     def note(self, source: str, reason: str) -> None:
         """Remember why a request was refused that nobody has proven to be a sender's."""
-        self._tallies.refuse(source, reason, time.time_ns() // 1_000_000)
+        try:
+            now = self._clock()
+        except ClockUnsetError:
+            now = 0  # the count is told all the same
+        self._tallies.refuse(source, reason, now)
 
     def let_in(self, source: str, at: int) -> None:
         """Remember that a delivery was stored; `at`: unix milliseconds."""

@@ -27,6 +27,7 @@ from bridge.sources.okta_event_hooks import CHALLENGE
 from bridge.sources.okta_event_hooks import KIND as CHALLENGED_KIND
 from bridge.sources.registry import make_source
 from bridge.sources.scim import KIND as SCIM_KIND
+from bridge.store.clock import ClockUnsetError, machine_ms
 from bridge.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -51,9 +52,15 @@ class Webhooks:
     """/webhooks/{source}: POST as a plain ASGI application, GET for the senders that try out a new hook."""
 
     def __init__(
-        self, intakes: dict[str, Intake], bodies: BodyReader, metrics: Metrics, porter: Porter
+        self,
+        intakes: dict[str, Intake],
+        bodies: BodyReader,
+        metrics: Metrics,
+        porter: Porter,
+        clock: Callable[[], int] = machine_ms,
     ) -> None:
-        """`intakes`: by source name, filled by the lifespan."""
+        """`intakes`: by source name, filled by the lifespan; `clock`: unix milliseconds."""
+        self._clock = clock
         self._intakes = intakes
         self._bodies = bodies
         self._metrics = metrics
@@ -80,7 +87,7 @@ class Webhooks:
             return await answer.send(send)
         except ClientDisconnect:
             return self._metrics.count_delivery(intake.settings.name, "disconnected")
-        return await (await self._take(intake, Delivery(headers, body, _now()))).send(send)
+        return await (await self._take(intake, headers, body)).send(send)
 
     async def challenge(self, request: Request) -> Response:
         """Answer the one GET by which Okta tries out a new event hook, whoever asks; 405 to all others."""
@@ -93,10 +100,11 @@ class Webhooks:
         self._metrics.count_delivery(intake.settings.name, "challenge")
         return Response(orjson.dumps({"verification": value}), media_type="application/json")
 
-    async def _take(self, intake: Intake, delivery: Delivery) -> Answer:
+    async def _take(self, intake: Intake, headers: dict[str, str], body: bytes) -> Answer:
         began = time.perf_counter()
         name = intake.settings.name
         try:
+            delivery = Delivery(headers, body, self._clock())
             outcome = await intake.take(delivery)
         except Exception as error:
             answer = answer_to(error, intake.settings.kind)
@@ -143,7 +151,7 @@ def answer_to(error: Exception, kind: str) -> Answer:
             return _UNVERIFIED
         case UnreadableError():
             return problem(error.status, error.reason)
-        case StoreError():
+        case StoreError() | ClockUnsetError():
             return _again(kind, "It could not be stored. Send it again.")
         case UnavailableError():
             return _again(kind, "It cannot be verified now. Send it again.")
@@ -160,16 +168,13 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Probes:
     """/livez, /readyz and /metrics, for whoever watches over the process."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        """`journal` is set while the application runs."""
+    def __init__(self, metrics: Metrics, clock: Callable[[], int] = machine_ms) -> None:
+        """`journal` is set while the application runs; `clock`: unix milliseconds."""
         self.metrics = metrics
+        self._clock = clock
         self.journal: JournalStore | None = None
 
     def routes(self, with_metrics: bool) -> list[Route]:
@@ -201,9 +206,14 @@ class Probes:
             return "It is starting or stopping."
         try:
             async with asyncio.timeout(READY_SECONDS):
-                return await self.journal.not_ready()
+                if reason := await self.journal.not_ready():
+                    return reason
+            self._clock()
         except TimeoutError:
             return f"Redis did not answer within {READY_SECONDS} s."
+        except ClockUnsetError as error:
+            return str(error)
+        return None
 
     async def show_metrics(self, _request: Request) -> Response:
         """The figures of the receiver, and of the installation as far as Redis tells them."""
@@ -277,15 +287,20 @@ def create_app(
     metrics: Metrics | None = None,
     body_seconds: float = BODY_SECONDS,
     tallies: Tallies | None = None,
+    clock: Callable[[], int] = machine_ms,
+    arrivals: ArrivalClock | None = None,
 ) -> Starlette:
     """Return the public application.
 
     `open_journal`: opens the store for as long as the application runs; it need not answer yet.
     `metrics`: shared with the operators' application; /metrics answers here only when there is none.
     `body_seconds`: how long a sender may take to send its body. `tallies`: what is to be told of the sources.
+    `clock`: the time in unix milliseconds, of arrivals and for what is signed with a time; where it raises
+    ClockUnsetError deliveries are answered 503. `arrivals`: gives the times of arrival.
     """
-    probes = Probes(metrics or Metrics())
-    porter = Porter(settings, probes.metrics, tallies or Tallies(settings.sources))
+    probes = Probes(metrics or Metrics(), clock)
+    porter = Porter(settings, probes.metrics, tallies or Tallies(settings.sources, clock), clock)
+    stamps = arrivals or ArrivalClock()
     intakes: dict[str, Intake] = {}
     max_body = settings.receiver.max_body
     bodies = BodyReader(max_body, body_seconds, max(MOST_HELD, max_body))
@@ -293,17 +308,16 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with open_journal() as journal, Batcher(journal).running() as batcher, bodies.running():
-            clock = ArrivalClock()
-            intakes.update(
-                {one.name: Intake(one, make_source(one), batcher, clock) for one in settings.sources}
-            )
+            for one in settings.sources:
+                source = make_source(one, lambda: clock() / 1000)
+                intakes[one.name] = Intake(one, source, batcher, stamps)
             probes.journal = journal
-            async with scim.running(clock) if scim else nullcontext():
+            async with scim.running(stamps) if scim else nullcontext():
                 yield
             probes.journal = None
 
-    scim = _mount_scim(settings, bodies, probes.metrics, porter)
-    webhooks = Webhooks(intakes, bodies, probes.metrics, porter)
+    scim = _mount_scim(settings, bodies, probes.metrics, porter, clock)
+    webhooks = Webhooks(intakes, bodies, probes.metrics, porter, clock)
     routes = [
         Route(f"{WEBHOOKS}{{source}}", webhooks, methods=["POST"]),
         Route(f"{WEBHOOKS}{{source}}", webhooks.challenge, methods=["GET"]),
@@ -315,21 +329,26 @@ def create_app(
 
 
 def _mount_scim(
-    settings: Settings, bodies: BodyReader, metrics: Metrics, porter: Porter
+    settings: Settings, bodies: BodyReader, metrics: Metrics, porter: Porter, clock: Callable[[], int]
 ) -> "ScimMount | None":
     if not any(one.kind == SCIM_KIND for one in settings.sources):
         return None
     from bridge.scim.mount import ScimMount  # noqa: PLC0415 - its library takes long to load
 
-    return ScimMount(settings, bodies, metrics, porter)
+    return ScimMount(settings, bodies, metrics, porter, clock)
 
 
-def create_operators_app(settings: Settings, open_journal: OpenJournal, metrics: Metrics) -> Starlette:
+def create_operators_app(
+    settings: Settings,
+    open_journal: OpenJournal,
+    metrics: Metrics,
+    clock: Callable[[], int] = machine_ms,
+) -> Starlette:
     """Return the application of the operators' own listener ([operators]): probes and /metrics.
 
-    `metrics`: those given to `create_app` in the same process.
+    `metrics` and `clock`: those given to `create_app` in the same process.
     """
-    probes = Probes(metrics)
+    probes = Probes(metrics, clock)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -16,13 +16,15 @@ from starlette.types import ASGIApp
 
 from bridge.connections import LOOK_SECONDS, connections
 from bridge.figures import open_figures
+from bridge.intake import ArrivalClock
 from bridge.metrics import Metrics
 from bridge.receiver import create_app, create_operators_app
 from bridge.settings import Settings
+from bridge.store.clock import Clock, keep_time, process_name
 from bridge.store.durability import UnsafeRedisError, replica_risks
 from bridge.store.front import FrontStore
 from bridge.store.journal import Journal
-from bridge.store.redis import STORE_ERRORS, open_store
+from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.schema import SchemaError, prepare
 from bridge.supervised import end_with_parent
 from bridge.tallies import TELL_SECONDS, Tallies
@@ -59,17 +61,37 @@ async def serve(settings: Settings, sockets: list[socket.socket]) -> None:
     `sockets`: the receiver's listening socket and, where [operators] is set, the operators'.
     Raises SchemaError and UnsafeRedisError.
     """
-    async with open_figures(settings) as figures:
-        await _serve(settings, sockets, Metrics(figures))
+    clock = Clock()
+    async with open_figures(settings, clock) as figures, _opened_store(settings) as store:
+        await _serve(settings, sockets, Metrics(figures), store, clock)
 
 
-async def _serve(settings: Settings, sockets: list[socket.socket], metrics: Metrics) -> None:
-    tallies = Tallies(settings.sources)
+@asynccontextmanager
+async def _opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store for what is looked at and told beside the deliveries."""
+    store = open_store(settings.redis, _REDIS_SECONDS)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _serve(
+    settings: Settings, sockets: list[socket.socket], metrics: Metrics, store: Store, clock: Clock
+) -> None:
+    arrivals, tallies = ArrivalClock(), Tallies(settings.sources, clock)
+    with contextlib.suppress(*STORE_ERRORS):  # else deliveries are answered 503 until it is known
+        arrivals.not_before(await clock.sync(store))
     metrics.expect(settings.sources)
     metrics.watch_secrets(settings.sources)
-    apps: list[ASGIApp] = [create_app(settings, lambda: opened_journal(settings), metrics, tallies=tallies)]
+    apps: list[ASGIApp] = [
+        create_app(
+            settings, lambda: opened_journal(settings), metrics,
+            tallies=tallies, clock=clock, arrivals=arrivals,
+        )
+    ]  # fmt: skip
     if settings.operators:
-        apps.append(create_operators_app(settings, lambda: opened_journal(settings), metrics))
+        apps.append(create_operators_app(settings, lambda: opened_journal(settings), metrics, clock))
     servers = [make_server(app, metrics, settings.receiver.max_body) for app in apps]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,12 +103,16 @@ async def _serve(settings: Settings, sockets: list[socket.socket], metrics: Metr
     gc.set_threshold(50_000, 20, 20)
     log.info("receiver.started", address="{}:{}".format(*sockets[0].getsockname()[:2]))
     schema = asyncio.create_task(_look_at_schema(settings, servers))
-    telling = asyncio.create_task(_tell(settings, tallies))
+    telling = asyncio.create_task(tallies.tell_again_and_again(FrontStore(store)))
+    timing = asyncio.create_task(
+        keep_time(store, clock, process_name("receiver"), lambda: arrivals.latest, arrivals.not_before)
+    )
     counting = asyncio.create_task(_count(metrics))
     await asyncio.gather(
         *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
     )
     log.info("receiver.stopped")
+    await end_task(timing)
     await end_task(counting)
     await end_task(telling)
     if not schema.done():
@@ -108,15 +134,6 @@ async def _look_at_schema(settings: Settings, servers: list[uvicorn.Server]) -> 
         except (SchemaError, UnsafeRedisError):
             _stop(servers)
             raise
-
-
-async def _tell(settings: Settings, tallies: Tallies) -> None:
-    """Tell Redis now and then, and at the end, what happened at the front door."""
-    store = open_store(settings.redis, _REDIS_SECONDS)
-    try:
-        await tallies.tell_again_and_again(FrontStore(store))
-    finally:
-        await store.close()
 
 
 async def _count(metrics: Metrics) -> None:

@@ -4,20 +4,15 @@ So strangers who are turned away cost no writes, however many they are.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 from bridge.settings import SourceSettings
+from bridge.store.clock import machine_ms as now_milliseconds
 from bridge.store.front import FrontNews, FrontStore, Refusals
 from bridge.store.redis import STORE_ERRORS
 
 TELL_SECONDS = 2.0
 LONGEST_REASON = 300  # characters
-
-
-def now_milliseconds() -> int:
-    """Return the time, unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Tallies:

@@ -12,7 +12,7 @@ from bridge.alerts.conditions import find
 from bridge.alerts.ledger import Ledger, delivered, failed, follow
 from bridge.alerts.messages import Message
 from bridge.alerts.reading import read_installation
-from bridge.alerts.sending import UndeliveredError, open_client, send
+from bridge.alerts.sending import ATTEMPTS, UndeliveredError, open_client, send
 from bridge.settings import AlertSettings
 from bridge.store.alerts import AlertStore
 from bridge.store.commit import LeaseLostError, Transaction
@@ -79,7 +79,7 @@ class _Telling:
                     return
                 self._lease.check()
                 try:
-                    await send(client, self._alert, message)
+                    await send(client, self._alert, message, ATTEMPTS, self._worker.signing_clock)
                 except UndeliveredError as error:
                     await self._fail(message, error)
                     return

@@ -13,6 +13,7 @@ import structlog
 from bridge.directories.base import Directory
 from bridge.directories.okta import okta_of
 from bridge.settings import Settings, SourceSettings, TargetSettings
+from bridge.store.clock import Clock, machine_ms
 from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
 from bridge.store.redis import Store
@@ -20,10 +21,7 @@ from bridge.store.targets import TargetStore, target_id
 from bridge.targets.gitbook import GitBook
 from workers.tallies import Tallies
 
-
-def now_ms() -> int:
-    """Return the time in unix milliseconds."""
-    return time.time_ns() // 1_000_000
+_DAYS_APART_MS = 86_400_000
 
 
 @dataclass(slots=True)
@@ -33,12 +31,14 @@ class Worker:
     `stopping` is set when it is asked to end: jobs end at their next step; `calling`: what calls under
     way are about; `list_pages`: how many pages each target's members fill; `greeted`: targets that were
     looked at since the start; `walked`: how far each hash was looked through for what is over;
-    `tallies`: what was counted and Redis does not know yet.
+    `tallies`: what was counted and Redis does not know yet; `clock`: unix ms, of what is stored;
+    `signing_clock`: unix seconds, told to those who compare it with a clock of their own.
     """
 
     settings: Settings
     store: Store
-    clock: Callable[[], int] = now_ms
+    clock: Callable[[], int] = machine_ms
+    signing_clock: Callable[[], float] = time.time
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     clients: dict[str, GitBook] = field(default_factory=dict)
@@ -49,6 +49,11 @@ class Worker:
     walked: dict[str, int] = field(default_factory=dict)
     tallies: Tallies = field(default_factory=Tallies)
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.get_logger)
+
+    @property
+    def clocks_are_days_apart(self) -> bool:
+        """True while this machine's clock and Redis' differ so much that nobody can say what is old."""
+        return isinstance(self.clock, Clock) and abs(self.clock.ahead) > _DAYS_APART_MS
 
     @property
     def journal(self) -> Journal:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -66,7 +67,7 @@ async def _asleep(worker: Worker, store: TargetStore) -> bool:
     if await store.paused():
         return True
     state = await store.state()
-    return state.state in ("unavailable", "credentials_rejected") and state.resumes_at * 1000 > worker.clock()
+    return state.state in ("unavailable", "credentials_rejected") and state.asleep(worker.clock())
 
 
 async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, lease: Lease) -> None:
@@ -144,6 +145,9 @@ async def _recover(run: Run) -> None:
         here = intent.worker == run.worker.name
         if here and (run.store.id, name) in run.worker.calling:
             run.held_back[name] = run.now + 1000
+        elif intent.at > run.now + INTENT_MS:  # by a wrong clock: so it counts from now on
+            commands += run.store.intend([name], replace(intent, at=run.now))
+            run.held_back[name] = run.now + patience + 1
         elif here or run.now - intent.at > patience:
             commands += run.store.lose([name], intent.at, intent.team)
             commands += [*run.store.mark([name], run.now), run.store.ended([name])]
@@ -267,10 +271,10 @@ async def _busy(run: Run) -> bool:
     """
     news = await run.worker.store.call("HGETALL", run.store.key("news"))
     last, start = int(news.get("last", 0)), int(news.get("start", 0))
-    if run.now - last <= QUIET_MS and start != last:
+    if abs(run.now - last) <= QUIET_MS and start != last:  # abs: a time to come is a wrong clock's
         return True
     accepted, folded = await run.worker.journal.counters()
-    return accepted > folded and run.now - last <= FOLDING_MS
+    return accepted > folded and abs(run.now - last) <= FOLDING_MS
 
 
 async def _work(run: Run, people: People, works: Sequence[Work]) -> None:

@@ -12,18 +12,19 @@ from typing import Any
 import orjson
 import structlog
 from arq.connections import ArqRedis
-from arq.cron import cron
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
 from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, TargetSettings, read_settings
+from bridge.store.clock import Clock, keep_time, process_name
 from bridge.store.durability import UnsafeRedisError, require_safe
 from bridge.store.marked import questions, read_cursors, read_marked
 from bridge.store.presence import tell_alive, tell_gone
 from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
 from bridge.store.schema import SchemaError, prepare_schema
-from bridge.store.targets import TargetStore, target_id
+from bridge.store.targets import LISTS, TargetStore, target_id
+from bridge.store.work import recall
 from bridge.supervised import end_with_parent
 from bridge.tasks import end_task
 from workers.alerts import ring_for_alerts, tell
@@ -31,12 +32,14 @@ from workers.context import Worker
 from workers.converge import converge_target
 from workers.departing import arrive, forget_directories
 from workers.fold import fold_directory
-from workers.readback import read_directory, ring_for_reads
+from workers.readback import SETTLE_MS, read_directory, ring_for_reads
 from workers.retention import trim_when_due
 
 JOBS_AT_ONCE = 50
 JOB_SECONDS = 60
 DRAIN_SECONDS = 10
+SWEEP_SECONDS = 1.0
+SWEEPS_AT_ONCE = 10
 _LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
 log = structlog.get_logger()
 
@@ -52,7 +55,11 @@ async def converge(context: dict[str, Any], target: str) -> None:
 
 
 async def readback(context: dict[str, Any], directory: str) -> None:
-    """Read what a directory's events left open (arq job; rung for by the fold and the sweep)."""
+    """Read what a directory's events left open (arq job; rung for by the fold and the sweep).
+
+    The fold rings at once for what is due a moment later.
+    """
+    await asyncio.sleep(SETTLE_MS / 1000)
     await _run_job("readback", read_directory(context["worker"], directory))
 
 
@@ -71,6 +78,33 @@ async def sweep(context: dict[str, Any]) -> None:
     await _run_job("alerts", ring_for_alerts(context["worker"]))
     await _run_job("trim", trim_when_due(context["worker"]))
     await _run_job("forget", forget_directories(context["worker"]))
+
+
+async def keep_sweeping(worker: Worker) -> None:
+    """Sweep once a second, whichever worker comes first, until cancelled.
+
+    It is no cron job of arq's: these go by the machine's own clock, and where it is set back by a day they
+    rest for that day. One sweep that takes long, since much is to be taken away, holds up no other.
+    """
+    sweeps: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            if len(sweeps) < SWEEPS_AT_ONCE:
+                task = asyncio.create_task(_sweep_in_turn(worker))
+                sweeps.add(task)
+                task.add_done_callback(sweeps.discard)
+            await asyncio.sleep(SWEEP_SECONDS)
+    finally:
+        for each in list(sweeps):
+            await end_task(each)
+
+
+async def _sweep_in_turn(worker: Worker) -> None:
+    """Sweep unless a worker did within the last second."""
+    turn = ("SET", worker.store.key("sweeping"), worker.name, "NX", "PX", int(SWEEP_SECONDS * 950))
+    with contextlib.suppress(*STORE_ERRORS):
+        if await worker.store.call(*turn):
+            await sweep({"worker": worker})
 
 
 async def _run_job(name: str, job: Any) -> None:
@@ -102,10 +136,13 @@ async def _has_work(worker: Worker, target: TargetSettings, now: int, cursors: M
     state = await store.state()
     down = state.state in ("unavailable", "credentials_rejected")
     if down:
-        return state.resumes_at * 1000 <= now
+        return not state.asleep(now)
     first = store.id not in worker.greeted  # its configuration may have changed since the last process
     worker.greeted.add(store.id)
     waits = ["work", "pending", *(["twins", "lost"] if target.mode == "apply" else [])]
+    lists = {store.key(what): LISTS[what] for what in waits}
+    if astray := await recall(worker.store, lists, now):
+        worker.log.warning("work.recalled", target=target.name, count=astray)
     counting = [("ZCOUNT", store.key(what), "-inf", now) for what in waits]
     before, *answers = await worker.store.calls(
         [("SMEMBERS", store.key("followed")), *questions(store), *counting]
@@ -128,10 +165,13 @@ def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
     """Return the arq worker. Limits are so large that arq itself never drops or starves a job."""
     context = {"worker": worker}
     jobs: tuple[Any, ...] = (fold, converge, readback, alert)
+    old_sweep: Any = sweep  # rung for by workers of an older version
     options: dict[str, Any] = {"keep_result": 0, "max_tries": 1_000_000}
     return ArqWorker(
-        functions=[func(each, name=each.__name__, **options) for each in jobs],
-        cron_jobs=[cron(sweep, name=worker.store.key("sweep"), second=set(range(60)), keep_result=0)],  # type: ignore[arg-type]
+        functions=[
+            *(func(each, name=each.__name__, **options) for each in jobs),
+            func(old_sweep, name=worker.store.key("sweep"), **options),
+        ],
         redis_pool=pool, queue_name=worker.store.key("queue"), ctx=context, handle_signals=False,
         job_serializer=orjson.dumps, job_deserializer=orjson.loads, keep_result=0, max_tries=1_000_000,
         max_jobs=JOBS_AT_ONCE, queue_read_limit=10_000, poll_delay=0.02, job_timeout=JOB_SECONDS,
@@ -145,12 +185,14 @@ async def run_worker(settings: Settings) -> None:
     arq ends when Redis goes away under load (facts/redis-arq.md), and nothing of ours is lost by it.
     Raises SchemaError and UnsafeRedisError.
     """
-    worker = Worker(settings, open_store(settings.redis))
+    clock = Clock()
+    worker = Worker(settings, open_store(settings.redis), clock, lambda: clock() / 1000)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stopping.set)
     loop.add_signal_handler(signal.SIGHUP, settings.reload_secrets)
     end_with_parent()
+    timing = asyncio.create_task(keep_time(worker.store, clock, process_name("worker")))
     alive = asyncio.create_task(keep_alive(worker))
     log.info("worker.started", worker=worker.name)
     try:
@@ -158,6 +200,7 @@ async def run_worker(settings: Settings) -> None:
         while not worker.stopping.is_set():
             await _work_until_it_ends(worker)
     finally:
+        await end_task(timing)
         await _leave(worker, alive)
 
 
@@ -166,6 +209,8 @@ async def _prepare(worker: Worker) -> None:
     while not worker.stopping.is_set():
         try:
             await require_safe(worker.store)
+            if isinstance(worker.clock, Clock):
+                await worker.clock.sync(worker.store)
             await prepare_schema(worker.store)
             await arrive(worker)
             return
@@ -195,6 +240,7 @@ class _Pool(ArqRedis):
 async def _work_until_it_ends(worker: Worker) -> None:
     pool = open_pool(worker.settings.redis)
     arq = make_arq(worker, _Pool(pool, orjson.dumps, orjson.loads, worker.store.key("queue")))
+    sweeping = asyncio.create_task(keep_sweeping(worker))
     main = asyncio.create_task(arq.async_run())
     stop = asyncio.create_task(worker.stopping.wait())
     await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -203,6 +249,7 @@ async def _work_until_it_ends(worker: Worker) -> None:
     elif main.done() and (error := main.exception()):
         log.warning("worker.restarts", error=type(error).__name__)
         await asyncio.sleep(0.2)
+    await end_task(sweeping)
     await end_task(stop)
     await end_task(main)
     with contextlib.suppress(*STORE_ERRORS, asyncio.CancelledError):

@@ -40,7 +40,7 @@ from bridge.store.journal import Entry, Submission
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name
 from bridge.store.reads import GROUP, USER, ReadState, ReadStore, waiting_reads
-from bridge.store.work import Work
+from bridge.store.work import LONGEST_REST_MS, Work, recall
 from workers.backoff import backoff_ms
 from workers.context import Worker
 
@@ -78,7 +78,7 @@ def read_marks(
     due = worker.clock() + SETTLE_MS
     yield from reads.mark(sorted(left_open), due)
     if worker.settings.reader_of(directory_name(directory)):
-        yield "RING", "readback", directory, due
+        yield "RING", "readback", directory, worker.clock()
 
 
 def _left_open(mirror: Mirror, events: Sequence[DirectoryEvent]) -> set[str]:
@@ -123,6 +123,8 @@ async def ring_for_reads(worker: Worker) -> int:
     names = {source.directory_name for source in settings.sources if source.reads_back}
     if not names:
         return 0
+    lists = {ReadStore(worker.store, name).list_key: LONGEST_REST_MS for name in sorted(names)}
+    await recall(worker.store, lists, now)
     waiting = await waiting_reads(worker.store, sorted(names), now)
     ready = [
         name
@@ -140,7 +142,7 @@ async def ring_for_reads(worker: Worker) -> int:
 
 def _rested(state: ReadState, now: int) -> bool:
     """Tell whether it is time to see if the token still works although there is nothing to read."""
-    return now - state.answered_at > LOOK_AFTER_MS
+    return abs(now - state.answered_at) > LOOK_AFTER_MS  # or a clock was set back
 
 
 def _first(worker: Worker, what: str, directory: str) -> bool:
@@ -190,7 +192,7 @@ class ReadRun:
 
     async def well(self) -> None:
         """The API answered."""
-        fresh = self.now - self.state.answered_at <= _NOTE_AFTER_MS
+        fresh = 0 <= self.now - self.state.answered_at <= _NOTE_AFTER_MS
         await self.note(ReadState(answered_at=self.state.answered_at if fresh else self.now))
 
     async def down(self, state: str, error: DirectoryError) -> NoReturn:

@@ -31,7 +31,14 @@ async def trim_when_due(worker: Worker) -> bool:
 
 
 async def trim(worker: Worker) -> None:
-    """Take away what is over; what is left is for the next time."""
+    """Take away what is over; what is left is for the next time.
+
+    Nothing goes while this machine's clock and Redis' are days apart: one of them is wrong, perhaps the one
+    by which all would be old, and what is taken away does not come back.
+    """
+    if worker.clocks_are_days_apart:
+        worker.log.warning("retention.clocks_differ")
+        return
     for directory in sorted(await worker.journal.directories()):
         await _trim_journal(worker, directory)
         await forget_old(worker, directory)

@@ -101,7 +101,7 @@ class Run:
         """Let the client ask for the lease before each call, and tell us of each."""
         self.failures, self.downs = self.state.failures, self.state.downs
         self.refused, self.refusing = list(self.state.refused), self.state.refusing
-        if self.state.state == "rate_limited":
+        if self.state.state == "rate_limited" and self.state.asleep(self.now):
             self.limited_until = self.state.resumes_at
         self.client.before_call = self._may_call
         self.client.after_call = self._called

@@ -1,25 +1,27 @@
 """What holds now that an operator has to know of: values and pure functions."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 from bridge.alerts.reading import REFUSED_WINDOW, Items, Reading
 from bridge.operators.health import JournalHealth
 from bridge.settings import AlertSettings, ConditionKind
+from bridge.store.clock import differs
 from bridge.store.front import Refusals
 
 STUCK_AFTER = 300_000  # ms without any event processed while one waits
 WELL_AFTER = 60_000  # ms that an API has to be well: one that takes every second call is not
 TARGET, SOURCE, DIRECTORY, JOURNAL = "target", "source", "directory", "journal"
+CLOCKS = "clocks"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What a condition is about.
 
-    `about`: TARGET, SOURCE, DIRECTORY or JOURNAL; `name`: as in the configuration.
+    `about`: TARGET, SOURCE, DIRECTORY, JOURNAL or CLOCKS; `name`: as in the configuration.
     """
 
     about: str
@@ -101,12 +103,17 @@ def find(reading: Reading, alert: AlertSettings, seen: Mapping[str, Seen]) -> Fo
     all_watches = {condition_key(each.kind, each.subject): each for each in _watches(reading, alert)}
     watches = {key: each for key, each in all_watches.items() if each.kind in alert.on}
     for key, each in watches.items():
-        before = seen.get(key)
+        before = _not_to_come(seen.get(key), reading.health.at)
         now, holds = (before, None) if each.unsure else each.look(before)
         conditions |= {key: Condition(each.kind, each.subject, *holds)} if holds else {}
         remembered |= {key: now} if now else {}
     unsure = frozenset(key for key, each in watches.items() if each.unsure)
     return Found(conditions, remembered, frozenset(watches), unsure)
+
+
+def _not_to_come(seen: Seen | None, now: int) -> Seen | None:
+    """Return what a look remembered without times that are still to come: the clock was wrong then."""
+    return replace(seen, since=min(seen.since, now), last=min(seen.last, now)) if seen else None
 
 
 def _watches(reading: Reading, alert: AlertSettings) -> Iterator[_Watch]:
@@ -127,6 +134,8 @@ def _watches(reading: Reading, alert: AlertSettings) -> Iterator[_Watch]:
     for name, directory in reading.health.directories.items():
         yield _Watch("orphaned", Subject(DIRECTORY, name), partial(_orphaned, directory.active, now))
     yield _Watch("stuck", Subject(JOURNAL), partial(_stuck, reading.health.journal, now))
+    wrong = sum(differs(ahead) for ahead in reading.health.clocks.values())
+    yield _Watch("clock", Subject(CLOCKS), partial(_wrong_clocks, wrong, now))
 
 
 def _watch_api(here: Subject, state: str, since: int, now: int, after: int) -> Iterator[_Watch]:
@@ -186,6 +195,13 @@ def _orphaned(active: int, now: int, seen: Seen | None) -> _Answer:
         return None, None
     seen = seen or Seen(now)
     return seen, _Holds(seen.since, active)
+
+
+def _wrong_clocks(wrong: int, now: int, seen: Seen | None) -> _Answer:
+    """Tell whether processes run by a clock that is not Redis'; it is over when none did for a minute."""
+    number = wrong or (seen.number if seen else 0)
+    seen = _lasting(wrong > 0, 0, now, seen)
+    return (replace(seen, number=number), _Holds(seen.since, number)) if seen else (None, None)
 
 
 def _stuck(journal: JournalHealth, now: int, seen: Seen | None) -> _Answer:

@@ -13,6 +13,7 @@ from bridge.alerts.messages import MORE, NEW, OVER, Message
 from bridge.alerts.sentences import say_more, say_new, say_over
 
 BACKOFF_FIRST, BACKOFF_MOST = 5_000, 300_000  # ms between two attempts
+LONGEST_PAUSE = 7_200_000  # ms; twice what a receiver may ask for: what is further ahead is a wrong clock's
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Ledger:
 
     def due(self, now: int) -> list[Message]:
         """Return what is to be sent now, what failed least often first."""
-        if self.failure and self.failure.retry_at > now:
+        if self.failure and now < self.failure.retry_at <= now + LONGEST_PAUSE:
             return []
         return sorted(self.sending.values(), key=lambda each: (each.attempts, each.at, each.key))
 

@@ -20,6 +20,7 @@ _COUNTED = {
     "refused": ("delivery was", "deliveries were"),
     "orphaned": ("person stays active", "people stay active"),
     "stuck": ("event waits", "events wait"),
+    "clock": ("process runs", "processes run"),
 }
 _NEW = {
     "parked": "{name}: {count} held for approval since {since}: see `bridge parked`",
@@ -44,6 +45,10 @@ _NEW = {
         "removed when they leave: see `bridge directory list`"
     ),
     "stuck": "No event is processed since {since}, {count}: see `bridge status` and the workers' logs",
+    "clock": (
+        "{count} on a machine whose clock is not Redis', since {since}; one of them is wrong: see `bridge "
+        "status`, and set both by NTP"
+    ),
 }
 _NEVER = (
     "{name}: nothing was ever delivered, since {since}; is the sender on? Try `bridge source test {name}`"
@@ -61,6 +66,7 @@ _OVER = {
     "silent": "{name}: deliveries come again",
     "orphaned": "{name}: a source speaks for the directory again, or nobody is active in it",
     "stuck": "Events are processed again",
+    "clock": "The clocks of all machines agree with Redis' again",
 }
 _UNWATCHED = "{name}: no longer watched ({kind}): the configuration has changed"
 

@@ -29,6 +29,7 @@ from bridge.settings import (
     inline_secrets,
     read_settings,
 )
+from bridge.store.clock import Clock, differences_commands, differs, read_differences, say_difference
 from bridge.store.durability import SAFE, read_config, replica_risks, risks
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, Store, open_store
@@ -205,7 +206,18 @@ async def _look_at_redis(redis: RedisSettings, store: Store) -> list[Finding]:
         return [bad("redis", f"{place}: {_said(error)}: is it up, and is redis.url right?")]
     if reason := await Journal(store).not_ready():
         return [bad("redis", f"{place}: {mask_secrets(reason)}")]
-    return [good("redis", f"{place}: it answers and stores"), await _durability(redis, store)]
+    found = [good("redis", f"{place}: it answers and stores"), await _durability(redis, store)]
+    return found + await _clocks(store)
+
+
+async def _clocks(store: Store) -> list[Finding]:
+    """Return a warning where a machine's clock is not Redis'. Raises one of STORE_ERRORS."""
+    clock = Clock()
+    await clock.sync(store)
+    told = read_differences(*await store.calls(differences_commands(store, clock())))
+    clocks = {"this machine": clock.ahead / 1000} | told
+    wrong = [f"{name}'s is {say_difference(ahead)}" for name, ahead in clocks.items() if differs(ahead)]
+    return [warn("redis.clock", f"clocks differ: {'; '.join(wrong)}: set both by NTP")] if wrong else []
 
 
 def _said(error: Exception) -> str:

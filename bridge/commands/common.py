@@ -1,8 +1,8 @@
 """What all commands share: the configuration option, JSON, and how they end."""
 
 import asyncio
+import contextlib
 import getpass
-import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from bridge.operators.desks import Desk, open_desks
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
+from bridge.store.clock import Clock, machine_ms
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import is_supervised
@@ -32,6 +33,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 DEFAULT_CONFIG = Path("bridge.toml")
 _NARROW = 12  # letters; a column that is narrower than its text and than this cannot be read
 
+_CLOCK = Clock()
 out = Console()
 err = Console(stderr=True)
 
@@ -64,9 +66,11 @@ def run_async(job: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
-    """Open the store while the block runs."""
+    """Open the store while the block runs, and learn its time; the block finds out whether it is away."""
     store = open_store(settings.redis)
     try:
+        with contextlib.suppress(*STORE_ERRORS):
+            await _CLOCK.sync(store)
         yield store
     finally:
         await store.close()
@@ -87,8 +91,11 @@ async def opened_desks(settings: Settings) -> AsyncIterator[dict[str, Desk]]:
 
 
 def unix_ms() -> int:
-    """Return the time, unix ms."""
-    return time.time_ns() // 1_000_000
+    """Return the time, unix ms: Redis' once a store was opened.
+
+    Before that it is this machine's own, which does for what somebody asks for, not for what is stored.
+    """
+    return _CLOCK() if _CLOCK.is_set else machine_ms()
 
 
 def me() -> str:

@@ -52,11 +52,10 @@ def event(ident: Ident, config: Config = DEFAULT_CONFIG, json: Json = False) -> 
 
 
 async def _find(settings: Settings, ident: str) -> tuple[LoggedEvent | None, list[Effect]]:
-    now = unix_ms()
     async with opened_store(settings) as store:
         found = await EventLog(settings, store).find(ident)
         desks = open_desks(settings, store)
-        return found, await read_effects(settings, desks, found, now) if found else []
+        return found, await read_effects(settings, desks, found, unix_ms()) if found else []
 
 
 def _effect_row(effect: Effect, now: int) -> dict[str, Any]:

@@ -69,12 +69,12 @@ def group(
     json: Json = False,
 ) -> None:
     """Show a group's members, the teams it becomes, who is missing in them or too many, and what happened."""
-    settings, now = load(config), unix_ms()
+    settings = load(config)
     wanted = make_filter(
         settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
         until=until, limit=limit, known_kinds=KINDS, known_states=OUTCOMES,
     )  # fmt: skip
-    answer = run_async(_read(settings, name, wanted, now))
+    answer, now = run_async(_read(settings, name, wanted))
     if answer is None:
         fail(
             f'nothing is known of a group "{name}": names are compared whole, in any case; an id is written '
@@ -89,9 +89,11 @@ def group(
         _print_choice(answer, name, json)
 
 
-async def _read(settings: Settings, name: str, wanted: Filter, now: int) -> GroupAnswer | None:
+async def _read(settings: Settings, name: str, wanted: Filter) -> tuple[GroupAnswer | None, int]:
+    """Return the answer, and of when it is (unix ms)."""
     async with opened_store(settings) as store:
-        return await read_group(settings, store, open_desks(settings, store), name, wanted, now)
+        desks, now = open_desks(settings, store), unix_ms()
+        return await read_group(settings, store, desks, name, wanted, now), now
 
 
 # as JSON

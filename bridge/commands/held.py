@@ -1,7 +1,6 @@
 """`bridge parked`, `approve`, `reject`, `dead`, `retry`: what waits for a person, and what was given up."""
 
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
@@ -195,7 +194,7 @@ def approve(
         limit=sys.maxsize, known_kinds=KINDS,
     )  # fmt: skip
     choice = _choose(_APPROVE, ids, everything, wanted, dry_run, yes)
-    _decide(settings, choice, _APPROVE, Decision(True, by or me(), unix_ms(), why), json)
+    _decide(settings, choice, _APPROVE, Decision(True, by or me(), 0, why), json)
 
 
 def reject(
@@ -217,7 +216,7 @@ def reject(
 ) -> None:
     """Keep things as they are: a recorded exception, until the person comes and goes again or it ends."""
     try:
-        ends = time.time() + parse_span(until) if until else 0.0
+        span = parse_span(until) if until else 0.0
     except ValueError:
         fail(f'--until {until}: is not a length of time: write a number and s, m, h or d, such as "30d"', 2)
     settings = load(config)
@@ -226,7 +225,7 @@ def reject(
         limit=sys.maxsize, known_kinds=KINDS,
     )  # fmt: skip
     choice = _choose(_REJECT, ids, everything, wanted, dry_run, yes)
-    _decide(settings, choice, _REJECT, Decision(False, by or me(), unix_ms(), why, ends), json)
+    _decide(settings, choice, _REJECT, Decision(False, by or me(), 0, why), json, span)
 
 
 def retry(
@@ -262,13 +261,19 @@ def retry(
     _carry_out(settings, choice, _RETRY, read, act, json)
 
 
-def _decide(settings: Settings, choice: _Choice, words: _Words, decision: Decision, json: bool) -> None:
+def _decide(
+    settings: Settings, choice: _Choice, words: _Words, decision: Decision, json: bool, span: float = 0.0
+) -> None:
+    """Carry a decision out. It is made when it is written; `span`: seconds that it holds, 0: for good."""
+
     async def read(desks: Mapping[str, Desk]) -> list[Case]:
-        cases = await decisions.parked(desks, choice.wanted, decision.at)
+        cases = await decisions.parked(desks, choice.wanted, unix_ms())
         return [case for case in cases if choice.ids or not (decision.approved and case.approved)]
 
     async def act(desks: Mapping[str, Desk], cases: Sequence[Case]) -> Outcome:
-        return await decisions.decide(desks, cases, replace(decision, at=unix_ms()))
+        now = unix_ms()
+        ends = now / 1000 + span if span else 0.0
+        return await decisions.decide(desks, cases, replace(decision, at=now, until=ends))
 
     _carry_out(settings, choice, words, read, act, json)
 

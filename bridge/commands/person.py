@@ -66,12 +66,12 @@ def person(
     json: Json = False,
 ) -> None:
     """Show what happened to somebody, what the directory wants of them, what GitBook has, and why."""
-    settings, now = load(config), unix_ms()
+    settings = load(config)
     wanted = make_filter(
         settings, sources=sources, targets=targets, kinds=kinds, states=states, text=text, since=since,
         until=until, limit=limit, known_kinds=KINDS, known_states=OUTCOMES,
     )  # fmt: skip
-    answer = run_async(_read(settings, email, wanted, now))
+    answer, now = run_async(_read(settings, email, wanted))
     if answer is None:
         name = email.strip()
         fail(
@@ -85,9 +85,11 @@ def person(
         _print(answer, now)
 
 
-async def _read(settings: Settings, email: str, wanted: Filter, now: int) -> PersonAnswer | None:
+async def _read(settings: Settings, email: str, wanted: Filter) -> tuple[PersonAnswer | None, int]:
+    """Return the answer, and of when it is (unix ms)."""
     async with opened_store(settings) as store:
-        return await read_person(settings, store, open_desks(settings, store), email, wanted, now)
+        desks, now = open_desks(settings, store), unix_ms()
+        return await read_person(settings, store, desks, email, wanted, now), now
 
 
 # as JSON

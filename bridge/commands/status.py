@@ -23,6 +23,7 @@ from bridge.operators.health import JournalHealth, SourceHealth, TargetHealth, r
 from bridge.operators.orphans import DirectoryHealth
 from bridge.operators.waits import Wait, read_waits
 from bridge.settings import Settings, SourceSettings
+from bridge.store.clock import differs, say_difference
 from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
@@ -41,6 +42,7 @@ async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
         "journal": _describe_journal(health.journal),
         "targets": targets,
         "workers": health.workers,
+        "clocks": dict(health.clocks),
         "sources": {
             source.name: _describe_source(source, health.sources[source.name], notices[source.name])
             for source in settings.sources
@@ -106,6 +108,10 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
         f"Events: {journal['accepted']} accepted, {journal['folded']} processed, "
         f"{journal['pending']} pending, {journal['unresolved']} unresolved. Workers: {told['workers']}."
     )
+    for process, ahead in told["clocks"].items():
+        if differs(ahead):
+            line = f"{process}: its machine's clock is {say_difference(ahead)}: set both by NTP"
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
     if journal["too_old"]:
         out.print(
             f"{journal['too_old']} event(s) were refused: they had happened too long ago (retention.journal)."

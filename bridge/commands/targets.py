@@ -36,7 +36,7 @@ def pause(
 ) -> None:
     """Call a target no more until it is resumed; events are still accepted and processed."""
     settings = _knowing(config, target)
-    _show(json, run_async(_pause(settings, target, Pause(by or me(), unix_ms(), why))))
+    _show(json, run_async(_pause(settings, target, by or me(), why)))
 
 
 def resume(
@@ -63,9 +63,9 @@ def _show(json: bool, row: dict[str, Any]) -> None:
     out.print(f"{row['target']}: {state}", highlight=False, markup=False)
 
 
-async def _pause(settings: Settings, name: str, pause: Pause) -> dict[str, Any]:
+async def _pause(settings: Settings, name: str, by: str, why: str) -> dict[str, Any]:
     async with opened_desks(settings) as desks:
-        pause = await write_pause(desks[name], pause)
+        pause = await write_pause(desks[name], Pause(by, unix_ms(), why))
     return {
         "target": name, "paused": True, "by": pause.by, "since": moment(pause.at), "why": pause.why,
     }  # fmt: skip

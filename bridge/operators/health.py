@@ -11,10 +11,11 @@ from typing import Any
 from bridge.operators.orphans import DirectoryHealth, read_directories
 from bridge.operators.pages import id_time
 from bridge.settings import Settings, SourceSettings, TargetSettings
+from bridge.store.clock import differences_commands, read_differences
 from bridge.store.front import FrontNews, FrontStore
 from bridge.store.journal import START, Journal
 from bridge.store.mirror import Command, MirrorStore
-from bridge.store.presence import workers_alive
+from bridge.store.presence import alive_command
 from bridge.store.reads import ReadState, ReadStore, read_api_state
 from bridge.store.redis import Store
 from bridge.store.tally import TallyStore, read_budgets
@@ -112,7 +113,10 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All of it at one time (unix ms). `workers`: how many live; the rest by its configured name."""
+    """All of it at one time (unix ms). `workers`: how many live; the rest by its configured name.
+
+    `clocks`: by process, how many seconds its machine's clock is ahead of Redis' (less than 0: behind).
+    """
 
     at: int
     journal: JournalHealth
@@ -120,17 +124,21 @@ class Health:
     targets: Mapping[str, TargetHealth]
     sources: Mapping[str, SourceHealth]
     directories: Mapping[str, DirectoryHealth] = field(default_factory=dict)
+    clocks: Mapping[str, float] = field(default_factory=dict)
 
 
 async def read_health(settings: Settings, store: Store, now: int) -> Health:
     """Return how everything is doing. `now`: unix ms. Raises one of STORE_ERRORS."""
+    journal = await _read_journal(store)
+    workers, *told = await store.calls([alive_command(store, now), *differences_commands(store, now)])
     return Health(
         now,
-        await _read_journal(store),
-        await workers_alive(store, now),
+        journal,
+        int(workers),
         await _read_targets(settings.targets, store, now),
         await _read_sources(settings, store, now),
         await read_directories(settings, store),
+        read_differences(*told),
     )
 
 
@@ -192,8 +200,8 @@ def present_state(state: TargetState, pause: Pause | None, now: int) -> TargetSt
     """Return how a target is now (unix ms): a limit that ended is over, and a pause comes before all else."""
     if pause:
         return TargetState("paused", paused_by(pause), since=pause.at)
-    if state.state == "rate_limited" and state.resumes_at * 1000 <= now:
-        return TargetState(since=int(state.resumes_at * 1000))
+    if state.state == "rate_limited" and not state.asleep(now):
+        return TargetState(since=min(now, int(state.resumes_at * 1000)))
     return state
 
 

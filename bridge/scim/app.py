@@ -1,7 +1,7 @@
 """/scim/{source}/v2: SCIM 2.0 (RFC 7644) for identity providers, as a plain ASGI application."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,6 +23,7 @@ from bridge.scim.service import Service
 from bridge.scim.storage import LostRaceError
 from bridge.settings import SourceSettings
 from bridge.sources.base import Delivery, Source, UnverifiedError
+from bridge.store.clock import ClockUnsetError, machine_ms
 from bridge.store.redis import STORE_ERRORS
 
 ROUTE = "/scim/{source}/v2{path:path}"
@@ -101,10 +102,16 @@ class ScimApp:
     """All SCIM sources of the process."""
 
     def __init__(
-        self, sources: Mapping[str, ScimSource], reader: BodyReader, metrics: Metrics, porter: Porter
+        self,
+        sources: Mapping[str, ScimSource],
+        reader: BodyReader,
+        metrics: Metrics,
+        porter: Porter,
+        clock: Callable[[], int] = machine_ms,
     ) -> None:
-        """`sources`: by name, filled by the lifespan."""
+        """`sources`: by name, filled by the lifespan; `clock`: unix milliseconds."""
         self._sources = sources
+        self._clock = clock
         self._reader = reader
         self._metrics = metrics
         self._porter = porter
@@ -125,7 +132,7 @@ class ScimApp:
             return self._metrics.count_delivery(name, "disconnected")
         outcome = outcome_of(scope["method"], answer.status)
         if outcome == "stored":
-            self._porter.let_in(name, time.time_ns() // 1_000_000)
+            self._porter.let_in(name, self._clock())
         self._metrics.count_delivery(name, outcome, time.perf_counter() - began)
         self._metrics.count_events(name, "accepted", events)
         return await answer.send(send)
@@ -133,10 +140,12 @@ class ScimApp:
     async def _serve(self, source: ScimSource, scope: Scope, receive: Receive) -> tuple[Answer, int]:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         try:
-            await source.verify(headers, time.time_ns() // 1_000_000)
+            await source.verify(headers, self._clock())
         except UnverifiedError as error:
             self._porter.note(source.settings.name, error.reason)
             return _UNVERIFIED, 0
+        except ClockUnsetError:
+            return _NOT_STORED, 0
         try:
             body = await self._reader.read(headers, receive)
             request = _request(source.settings.name, scope, headers, body)

@@ -1,7 +1,7 @@
 """Puts the events of a SCIM write into the transaction that stores the write itself."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from redis.exceptions import RedisError
 
@@ -9,6 +9,7 @@ from bridge.directory.events import News
 from bridge.intake import ArrivalClock, build_submission
 from bridge.settings import SourceSettings
 from bridge.sources.base import Parsed
+from bridge.store.clock import machine_ms
 from bridge.store.commit import Transaction
 from bridge.store.journal import Journal
 
@@ -16,11 +17,18 @@ from bridge.store.journal import Journal
 class Recorder:
     """The way from the writes of one source into its directory's journal."""
 
-    def __init__(self, settings: SourceSettings, journal: Journal, clock: ArrivalClock) -> None:
-        """`clock`: shared with all sources of the process."""
+    def __init__(
+        self,
+        settings: SourceSettings,
+        journal: Journal,
+        arrivals: ArrivalClock,
+        clock: Callable[[], int] = machine_ms,
+    ) -> None:
+        """`arrivals`: shared with all sources of the process; `clock`: unix milliseconds."""
         self._settings = settings
         self._journal = journal
-        self._clock = clock
+        self._arrivals = arrivals
+        self.clock = clock
 
     @property
     def directory(self) -> str:
@@ -33,7 +41,7 @@ class Recorder:
         SCIM tells no times: `now` (unix milliseconds) and the order of the requests count. Whoever calls
         has read what the transaction requires, so later stamps are of later states.
         """
-        arrived, stamps = self._clock.stamp(news, now)
+        arrived, stamps = self._arrivals.stamp(news, now)
         delivery = secrets.token_hex(8)
         submission = build_submission(self._settings, Parsed(list(news)), stamps, arrived, delivery)
         self._journal.append_to(transaction, submission.entries, now)

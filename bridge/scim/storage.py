@@ -1,7 +1,6 @@
 """The library's storage for one request: reads from the shelf, and writes that go in with their events."""
 
 import asyncio
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -131,7 +130,7 @@ class Resources(AsyncScimStorage):
 
         Okta creates again who was deactivated, reactivated and assigned anew, and gives up at a 409.
         """
-        kind, now = _kind(resource_type), _now()
+        kind, now = _kind(resource_type), self._recorder.clock()
         fields = read_fields(resource)
         if kind == "User":
             fields.setdefault("active", True)
@@ -150,14 +149,14 @@ class Resources(AsyncScimStorage):
         if stored is None or stored.active or not told or told != stored.fields.get("externalId"):
             raise _taken()
         self._seen[stored.id] = stored
-        return _next(stored, row.fields)
+        return _next(stored, row.fields, self._recorder.clock())
 
     async def update(
         self, resource_type: ResourceType, resource: Resource[Any], *, expected_version: str | None = None
     ) -> Resource[Any]:
         """Store the new state of what `get` returned. Who is not told to be active or not stays so."""
         before = self._seen_as(resource.id, expected_version)
-        return await self._store(_next(before, read_fields(resource)), before)
+        return await self._store(_next(before, read_fields(resource), self._recorder.clock()), before)
 
     async def delete(
         self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
@@ -192,7 +191,7 @@ class Resources(AsyncScimStorage):
         for start in range(MOST_CHANGES, max(len(came), len(went)), MOST_CHANGES):
             part = slice(start, start + MOST_CHANGES)
             before = replace(row, text=row.encode())
-            row = _next(before, before.fields)
+            row = _next(before, before.fields, self._recorder.clock())
             await self._store_part(row, before, came[part], went[part])
         return row.resource()
 
@@ -224,19 +223,19 @@ class Resources(AsyncScimStorage):
 
     async def _commit(self, transaction: Transaction, news: list[News], after: int) -> None:
         """Store all of it and the events, or nothing. Raises LostRaceError, STORE_ERRORS."""
-        self._recorder.record(transaction, news, max(_now(), after + 1))
+        self._recorder.record(transaction, news, max(self._recorder.clock(), after + 1))
         if not await transaction.run():
             raise LostRaceError
         await self._recorder.ensure_stored()
         self.recorded += len(news)
 
 
-def _next(before: Row, fields: dict[str, Any]) -> Row:
+def _next(before: Row, fields: dict[str, Any], now: int) -> Row:
     return replace(
         before,
         fields=fields,
         version=before.version + 1,
-        modified=max(_now(), before.modified + 1),
+        modified=max(now, before.modified + 1),
         active=fields.get("active", before.active),
         text="",
     )
@@ -244,10 +243,6 @@ def _next(before: Row, fields: dict[str, Any]) -> Row:
 
 def _kind(resource_type: ResourceType) -> str:
     return str(resource_type.name)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _taken() -> UniquenessException:

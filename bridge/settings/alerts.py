@@ -10,7 +10,9 @@ from bridge.settings.secret import Secret
 from bridge.settings.values import Name, ProblemsError, Section, Span, is_http_url
 
 AlertKind = Literal["slack", "standard-webhooks"]
-ConditionKind = Literal["parked", "dead", "rejected", "unavailable", "refused", "silent", "orphaned", "stuck"]
+ConditionKind = Literal[
+    "parked", "dead", "rejected", "unavailable", "refused", "silent", "orphaned", "stuck", "clock"
+]  # fmt: skip
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import jwt
 import orjson
+from jwt.types import Options
 
 from bridge.settings import SourceSettings
 from bridge.sources.base import UnavailableError, UntestableError, UnverifiedError
@@ -25,6 +26,10 @@ LONGEST_LIFE = 86_400  # seconds until a token ends, the most that Okta's author
 
 _LEEWAY = 30  # seconds of difference between the clocks
 _CLIENT_CLAIMS = ("client_id", "cid", "azp", "appid")  # RFC 9068; Okta's; OpenID Connect's and Entra's, two
+_OPTIONS: Options = {
+    "require": ["exp", "iss", "aud"],
+    "verify_exp": False, "verify_nbf": False, "verify_iat": False,  # PyJWT asks the machine's own clock
+}  # fmt: skip
 _LONGEST_TOKEN = 8192
 _LONGEST_KEY_SET = 262_144
 _ALGORITHMS_OF = {"RSA": RSA_ALGORITHMS, "EC": EC_ALGORITHMS}
@@ -138,7 +143,7 @@ class Tokens:
         keys: KeySet | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`keys`: what is behind `settings.jwks_url`; `clock`: unix seconds; both for tests."""
+        """`keys`: what is behind `settings.jwks_url`, for tests; `clock`: unix seconds."""
         self._settings = settings
         self._clock = clock
         self._keys = keys or (KeySet(settings.jwks_url) if settings.jwks_url else None)
@@ -158,9 +163,9 @@ class Tokens:
                 algorithms=list(algorithms),
                 issuer=self._settings.issuer,
                 audience=self._settings.audience,
-                leeway=_LEEWAY,
-                options={"require": ["exp", "iss", "aud"]},
+                options=_OPTIONS,
             )
+            _check_times(claims, self._clock())
         except (
             Exception
         ) as error:  # whatever a hostile token makes the parser stumble over: it proves nothing
@@ -175,7 +180,7 @@ class Tokens:
         One that would last for ever, or for years, is not taken: nobody can take it back.
         """
         wanted = self._settings
-        if claims["exp"] - self._clock() > LONGEST_LIFE + _LEEWAY:
+        if int(claims["exp"]) - self._clock() > LONGEST_LIFE + _LEEWAY:
             raise UnverifiedError(f"the token lasts for more than {LONGEST_LIFE // 3600} hours from now")
         if wanted.subject and claims.get("sub") != wanted.subject:
             raise UnverifiedError("the token is not of the configured subject (sub)")
@@ -203,6 +208,14 @@ def _scopes(claims: Mapping[str, Any]) -> list[str]:
         listed = told.split() if isinstance(told, str) else told
         scopes += [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
     return scopes
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    """Check when a token begins and ends. `now`: unix seconds. Raises PyJWTError, ValueError or TypeError."""
+    if int(claims["exp"]) <= now - _LEEWAY:
+        raise jwt.ExpiredSignatureError
+    if any(int(claims[name]) > now + _LEEWAY for name in ("nbf", "iat") if name in claims):
+        raise jwt.ImmatureSignatureError
 
 
 def sign_token(settings: SourceSettings, now: int) -> str:

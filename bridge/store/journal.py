@@ -1,6 +1,5 @@
 """The journal: what was accepted, in order, one stream for each directory."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,7 +72,7 @@ class Journal:
         A receipt means Redis has said that it holds every event of that body.
         Raises one of STORE_ERRORS when the answer is unclear for all of them.
         """
-        words: list[Any] = [self._store.prefix, int(time.time() * 1000), SEEN_SECONDS * 1000]
+        words: list[Any] = [self._store.prefix, SEEN_SECONDS * 1000]
         for each in submissions:
             words += self._words(each)
         if self._replicas:

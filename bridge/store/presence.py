@@ -8,7 +8,10 @@ _ALIVE_MS = 10_000
 async def tell_alive(store: Store, worker: str, now: int) -> None:
     """Tell that a worker lives, and forget those that have long not told so. `now`: unix milliseconds."""
     key = store.key("workers")
-    await store.calls([("ZADD", key, now, worker), ("ZREMRANGEBYSCORE", key, "-inf", now - _ALIVE_MS)])
+    old, to_come = ("-inf", now - _ALIVE_MS), (now + _ALIVE_MS, "+inf")  # the latter: a clock was set back
+    await store.calls([
+        ("ZADD", key, now, worker), ("ZREMRANGEBYSCORE", key, *old), ("ZREMRANGEBYSCORE", key, *to_come)
+    ])  # fmt: skip
 
 
 async def tell_gone(store: Store, worker: str) -> None:
@@ -18,4 +21,9 @@ async def tell_gone(store: Store, worker: str) -> None:
 
 async def workers_alive(store: Store, now: int) -> int:
     """Return how many workers have told that they live within the last seconds."""
-    return int(await store.call("ZCOUNT", store.key("workers"), now - _ALIVE_MS, "+inf"))
+    return int(await store.call(*alive_command(store, now)))
+
+
+def alive_command(store: Store, now: int) -> tuple[str | int, ...]:
+    """Return the command that counts them. `now`: unix milliseconds."""
+    return ("ZCOUNT", store.key("workers"), now - _ALIVE_MS, now + _ALIVE_MS)

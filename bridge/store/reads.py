@@ -8,7 +8,7 @@ import orjson
 from bridge.directory.users import decode_user
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
-from bridge.store.work import Work, WorkList
+from bridge.store.work import LONGEST_REST_MS, Work, WorkList
 
 USER, GROUP = "u:", "g:"  # how objects begin, as in the directory's `unresolved`
 _SAMPLE = 32
@@ -30,8 +30,11 @@ class ReadState:
     answered_at: int = 0
 
     def asleep(self, now: int) -> bool:
-        """Tell whether no call is to be made yet. `now`: unix ms."""
-        return self.resumes_at * 1000 > now
+        """Tell whether no call is to be made yet. `now`: unix ms.
+
+        A time further ahead than any wait was written by a wrong clock, and counts as over.
+        """
+        return now < self.resumes_at * 1000 <= now + LONGEST_REST_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,16 @@ from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
-from bridge.store.work import WorkList
+from bridge.store.work import LONGEST_REST_MS, WorkList
 
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
 TEAM_ID = "i:"  # a team by its id, where its title may be another one by the time it is looked at
 LOOK_FIRST = 10_000  # ms after a call without a clear end (gateways wait 10 to 30 s); then at twice its age
 FORGET_LOST = 86_400_000  # ms after which a call that has not taken effect never will
+LISTS = {  # what is looked at again at its time, and by how many ms that is ahead at most
+    "work": LONGEST_REST_MS, "pending": LONGEST_REST_MS,
+    "twins": FORGET_LOST + LONGEST_REST_MS, "lost": FORGET_LOST + LONGEST_REST_MS,
+}  # fmt: skip
 _SLICE = 500
 
 
@@ -54,6 +58,13 @@ class TargetState:
     refused: tuple[str, ...] = ()
     refusing: bool = False
     since: int = 0
+
+    def asleep(self, now: int) -> bool:
+        """Tell whether nothing is to be called yet. `now`: unix ms.
+
+        A time further ahead than any wait was written by a wrong clock, and counts as over.
+        """
+        return now < self.resumes_at * 1000 <= now + LONGEST_REST_MS
 
 
 @dataclass(frozen=True, slots=True)

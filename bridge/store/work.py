@@ -1,13 +1,32 @@
 """Work lists: objects by the time they are due, each with the mark of the newest news of it."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
 
 _AT_ONCE = 1000  # objects marked by one command
+LONGEST_REST_MS = 7_200_000  # nothing is put off for longer: twice the longest wait that a target may ask for
+
+
+async def recall(store: Store, lists: Mapping[str, int], now: int) -> int:
+    """Make due what was put off for longer than anything is: a wrong clock did that. How many there were.
+
+    `lists`: keys of sorted sets of objects by the time they are due (unix ms), and by how many ms that is
+    ahead at most; `now`: unix ms. Raises one of STORE_ERRORS.
+    """
+    found = await store.calls(
+        ("ZRANGEBYSCORE", key, f"({now + longest}", "+inf", "LIMIT", 0, _AT_ONCE)
+        for key, longest in lists.items()
+    )
+    astray = {key: names for key, names in zip(lists, found, strict=True) if names}
+    await store.calls(
+        ("ZADD", key, "XX", "LT", *(word for name in names for word in (now, name)))
+        for key, names in astray.items()
+    )
+    return sum(map(len, astray.values()))
 
 
 @dataclass(frozen=True, slots=True)

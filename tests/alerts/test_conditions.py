@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.alerts.conditions import (
+    CLOCKS,
     DIRECTORY,
     JOURNAL,
     SOURCE,
@@ -52,12 +53,13 @@ class Watcher:
         api: ApiHealth | None = None,
         journal: JournalHealth | None = None,
         directories: Mapping[str, DirectoryHealth] | None = None,
+        clocks: Mapping[str, float] | None = None,
         **reading: Any,
     ) -> list[Condition]:
         """Look at an installation that is well apart from what is given; return what holds."""
         source = SourceHealth("okta", front or FrontNews(delivered=at), api, self.silent_after)
         targets, log = {"docs": target or healthy()}, journal or JournalHealth()
-        health = Health(at, log, 1, targets, {"okta": source}, directories or {})
+        health = Health(at, log, 1, targets, {"okta": source}, directories or {}, clocks or {})
         self.found = find(Reading(health, **reading), self.alert, self.seen)
         self.seen = self.found.seen
         return list(self.found.conditions.values())
@@ -202,6 +204,24 @@ def test_events_are_stuck_when_the_oldest_stays() -> None:
         Condition("stuck", LOG, NOW + STUCK_AFTER, 6)
     ]
     assert watcher.look(NOW + 2 * STUCK_AFTER) == []
+
+
+def test_clocks_that_differ_are_told_until_they_agree_for_a_minute() -> None:
+    """With how many processes run by one; up to two seconds count as none."""
+    watcher, clocks = Watcher(), Subject(CLOCKS)
+    assert watcher.look(clocks={"worker a": 1.9, "receiver b": -1.9}) == []
+    wrong = {"worker a": 86_400.0, "receiver b": -3.0, "worker c": 0.0}
+    assert watcher.look(clocks=wrong) == [Condition("clock", clocks, NOW, 2)]
+    assert watcher.look(NOW + WELL_AFTER - 1) == [Condition("clock", clocks, NOW, 2)]
+    assert watcher.look(NOW + WELL_AFTER) == []
+
+
+def test_what_was_remembered_by_a_wrong_clock_does_not_hold_on() -> None:
+    """A look a day ahead saw an outage; it is over a minute after the clock is right, not tomorrow."""
+    watcher = Watcher(told(after="0s"))
+    watcher.look(NOW + DAY, target=healthy("unavailable"))
+    assert watcher.look(NOW) == [Condition("unavailable", DOCS, NOW)]
+    assert watcher.look(NOW + WELL_AFTER) == []
 
 
 def test_only_what_the_alert_is_on_is_looked_at() -> None:

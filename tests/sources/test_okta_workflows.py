@@ -256,6 +256,19 @@ async def test_whose_token_it_is(wanted: dict[str, Any], good: dict[str, Any], b
     assert not await is_good(source, authorization=token("k" * 32, "HS256", **bad))
 
 
+@pytest.mark.parametrize("off", [86_400, -86_400])
+async def test_a_token_lasts_by_the_clock_that_is_given(off: int) -> None:
+    """Whatever the machine's own shows."""
+    config, now = jwt_settings(key="k" * 32), int(time.time()) + off
+    source = OktaWorkflows(config, Tokens(config, clock=lambda: now))
+    for told, good in (
+        ({"exp": now + 60}, True), ({"exp": now - 29, "iat": now + 29, "nbf": now}, True),
+        ({"exp": now - 31}, False), ({"exp": now + 60, "iat": now + 31}, False),
+        ({"exp": now + 60, "nbf": now + 31}, False), ({"exp": now + 60, "nbf": "soon"}, False),
+    ):  # fmt: skip
+        assert await is_good(source, authorization=token("k" * 32, "HS256", **told)) is good
+
+
 async def test_token_for_years_is_refused() -> None:
     """Nobody can take it back; a day is the most that Okta's authorization servers can set."""
     source, now = OktaWorkflows(jwt_settings(key="k" * 32)), int(time.time())

@@ -1,5 +1,6 @@
 """The journal: what was accepted, in order."""
 
+import time
 from typing import Any
 
 import orjson
@@ -169,7 +170,8 @@ async def test_jobs_are_read_by_arq(journal: Journal, store: Store) -> None:
     raw = (await store.call("GET", f"arq:job:{ident}")).encode()
     function, args, kwargs, _, enqueued = deserialize_job_raw(raw, deserializer=orjson.loads)
     assert (function, list(args), kwargs) == ("fold", ["acme"], {})
-    assert int(float(score)) == enqueued
+    assert float(score) == 1, "a worker takes it whatever its clock shows"
+    assert abs(enqueued - time.time() * 1000) < 60_000
     assert await store.call("PTTL", f"arq:job:{ident}") > 29 * 86_400_000
 
 

@@ -1,12 +1,12 @@
 -- Stores several bodies: drops entries seen before, appends the rest to their journals, rings for the fold.
--- ARGV: prefix, now (ms), how long a delivery key is kept (ms), then for each body:
+-- ARGV: prefix, how long a delivery key is kept (ms), then for each body:
 --       number of refused rows, of entries, refused stream, rows…, for each entry: directory,
 --       delivery key ('' for none), payload.
 -- Returns for each body the numbers of its entries that are new and that are duplicates, one behind the other,
 -- or in place of the first what went wrong. A body that fails leaves the others alone, and no delivery key
 -- without its event: the sender's repeat stores what is missing.
-local prefix, now, ttl = ARGV[1], ARGV[2], ARGV[3]
-local at, stored, news, answers = 4, 0, {}, {}
+local prefix, ttl = ARGV[1], ARGV[2]
+local at, stored, news, answers = 3, 0, {}, {}
 
 local function wrong(answer)
   return type(answer) == 'table' and answer.err and answer or nil
@@ -71,6 +71,7 @@ while at <= #ARGV do
   answers[#answers + 1] = entries - accepted
 end
 if stored > 0 then
+  local now = redis.call('TIME')[1] .. '000'
   redis.call('HINCRBY', prefix .. ':counters', 'accepted', stored)
   for directory in pairs(news) do
     redis.call('SADD', prefix .. ':directories', directory)
