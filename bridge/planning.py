@@ -1,11 +1,10 @@
 """What would be done now and why: the same plan the worker makes, worked out without writing anything."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.following import followed, silent
-from bridge.plan.accounts import accounts
 from bridge.plan.changes import (
     Change,
     CreateTeam,
@@ -17,6 +16,8 @@ from bridge.plan.changes import (
     UpdateTeamMembers,
 )
 from bridge.plan.judge import (
+    Leaving,
+    Losses,
     Stakes,
     Verdict,
     Window,
@@ -26,15 +27,16 @@ from bridge.plan.judge import (
     judge_invites,
     judge_lowering,
     judge_removals,
-    judge_team,
+    judge_teams,
     leaving_id,
+    losses_of_ended,
     removal_id,
     team_id,
 )
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, MemberPlan, State, Wanted, plan_member, want
 from bridge.plan.people import Person
-from bridge.plan.reading import before_moving, bound, former_addresses, hidden_accounts, must_read
-from bridge.plan.steps import Plan, Step
+from bridge.plan.reading import before_moving, bound, former_addresses, must_read
+from bridge.plan.steps import GATHERS, Plan, Step
 from bridge.plan.teams import (
     TeamBinding,
     bound_to,
@@ -53,7 +55,7 @@ from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore, directory_name, split_ref
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
-from bridge.targets.lists import find_members, find_teams, join_accounts, walk
+from bridge.targets.lists import find_members, find_teams, walk
 
 
 async def make_plan(
@@ -130,11 +132,6 @@ async def _notes(draft: "Draft") -> list[str]:
     failed = sorted(await draft.store.store.call("SMEMBERS", draft.store.key("no_sso")))
     notes += [f"{email}: no SSO user: GitBook says they belong to another organisation" for email in failed]
     notes += [f"{title}: {problem}" for title in draft.teams if (problem := title_problem(title))]
-    several = [p for p in plans if p.binding.others]
-    notes += [
-        f"{p.wanted.email}: {len(p.binding.accounts)} accounts have this address: all of them are theirs"
-        for p in several
-    ]
     twins = (await draft.store.all_makings()).items()
     return notes + [
         f"team {title} is there twice; the one the bridge does not use {making.left}: merge them by hand"
@@ -149,8 +146,8 @@ class Draft:
 
     `titles`: of the teams to look at; `renamed`: ids of those that get another title; `shut`: titles that
     nobody can get into now, and why; `rosters`: who is in teams that would be adopted (e-mails);
-    `coming`: who would be invited; `gone`: who would be removed; `left`: who would leave a team, by its id;
-    `removed`: how many removals would be counted.
+    `coming`: who would be invited; `gone`: who would be removed, `gathering`: those of them who wait for
+    others first; `left`: who would leave a team, by its id; `removed`: how many removals would be counted.
     """
 
     target: TargetSettings
@@ -169,6 +166,7 @@ class Draft:
     rosters: dict[str, set[str]] = field(default_factory=dict)
     coming: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
+    gathering: set[str] = field(default_factory=set)
     left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: int = 0
 
@@ -259,8 +257,8 @@ class Draft:
         found, _ = await find_members(self.client, unread) if unread else ({}, 1)
         inviting = await self.store.inviting(unread)
         for email, remote in found.items():
-            hidden = [await self._by_id(each) for each in hidden_accounts(known.get(email), remote)]
-            there = join_accounts([*accounts(remote), *(each for each in hidden if each)])
+            ident = known[email].id if email in known else None
+            there = remote or (await self._by_id(ident) if ident else None)
             known[email] = bound(known.get(email), there, inviting.get(email), self.now)
         former = former_addresses(self.persons[email] for email in emails)
         self.bindings |= await self.store.members({address for _, address in former} - self.bindings.keys())
@@ -340,8 +338,7 @@ class Draft:
     async def _stakes(self) -> Stakes:
         owner = await self.client.owner()
         admins = {member.id for member in (await self.client.members(role="admin")).items}
-        gone = {account.id for email in self.gone for account in self.bindings[email].accounts}
-        return Stakes(owner, frozenset(admins - gone))
+        return Stakes(owner, frozenset(admins - {self.bindings[email].id or "" for email in self.gone}))
 
     async def _removals(self, leaving: list[MemberPlan]) -> list[Step]:
         if not leaving:
@@ -357,6 +354,7 @@ class Draft:
                 steps += _step(plan.removal, verdict)
             if plan.removal and verdict.goes:
                 self.gone.add(plan.wanted.email)
+                self.gathering |= {plan.wanted.email} if verdict.until else set()
                 self.removed += verdict.decision is None
         return steps
 
@@ -392,39 +390,54 @@ class Draft:
                 join[title].append(email)
             for ident in plan.leave & by_id.keys():
                 leave[by_id[ident]].append(email)
+        allowed = await self._allowed({title: emails for title, emails in leave.items() if emails})
         steps: list[Step] = []
         for title in sorted({*join, *leave}):
             team = self._team(title).id
             if team:
-                steps += await self._update(title, team, sorted(join[title]), sorted(leave[title]))
+                steps += self._update(title, team, sorted(join[title]), allowed.get(team, Leaving()))
             elif join[title] and not title_problem(title):
                 change = CreateTeam(title, "its group has members", tuple(sorted(join[title])))
                 steps.append(Step(change, self.shut.get(title)))
         return steps
 
-    async def _update(self, title: str, team: str, join: list[str], leave: list[str]) -> list[Step]:
+    def _update(self, title: str, team: str, join: list[str], leaving: Leaving) -> list[Step]:
         """Return the change; those who may not leave by themselves stand apart."""
         add = tuple(email for email in join if self.plans[email].binding.teams.get(team) != GIVEN)
         change = UpdateTeamMembers(title, "the group's members", team, add)
-        if not leave:
-            return [Step(change)] if add else []
-        ident = team_id(team)
-        idents = [ident, *(leaving_id(ident, email) for email in leave)]
-        record = await counts.record_of(self.store, idents, self.now)
-        judged = judge_team(self.target.guard, team, leave, record, await self._losses(team))
-        self.left[team] = {*judged.free, *judged.approved}
+        self.left[team] = {*leaving.free, *leaving.approved}
         change = replace(change, remove=tuple(sorted(self.left[team])))
         steps = [Step(change)] if change.add or change.remove else []
-        held = tuple(sorted(judged.held & set(leave)))
-        if judged.hold and held:
-            steps.append(Step(replace(change, add=(), remove=held), judged.hold.reason))
+        leave = {email for email, plan in self.plans.items() if team in plan.leave}
+        held = tuple(sorted(leaving.held & leave))
+        if leaving.hold and held:
+            steps.append(Step(replace(change, add=(), remove=held), leaving.hold.reason))
         return steps
+
+    async def _allowed(self, leaves: Mapping[str, Collection[str]]) -> dict[str, Leaving]:
+        """Return who may leave which team (by its id); `leaves`: who is to, by the title."""
+        losses, idents = [], list[str]()
+        for title, emails in sorted(leaves.items()):
+            team = self._team(title).id or ""
+            ended = losses_of_ended(title, self._team(title), (self.wanted[email] for email in emails))
+            losses.append(Losses(team, frozenset(emails), ended, await self._losses(team)))
+            idents += [team_id(team), *(leaving_id(team_id(team), email) for email in emails)]
+        record = await counts.record_of(self.store, idents, self.now)
+        return judge_teams(self.target.guard, losses, record, await self._all_losses())
+
+    async def _all_losses(self) -> Window:
+        """Return what all teams have lost, as the worker will find it when it comes to them."""
+        teams = {team.id for team in self.teams.values() if team.id}
+        found = await counts.all_losses(self.store, teams - self.rosters.keys(), self.start)
+        gone = self.gone - self.gathering
+        removed = sum(len(teams & self.bindings[email].teams.keys()) for email in gone)
+        return replace(found, size=found.size + sum(map(len, self.rosters.values())) - removed)
 
     async def _losses(self, team: str) -> Window:
         found = await counts.losses(self.store, team, self.start)
         if team in self.rosters:
             return Window(found.window.counted, len(self.rosters[team]))
-        removed = sum(team in self.bindings[email].teams for email in self.gone)
+        removed = sum(team in self.bindings[email].teams for email in self.gone - self.gathering)
         return replace(found.window, size=found.window.size - (removed if found.fresh else 0))
 
     async def deletions(self) -> list[Step]:
@@ -438,8 +451,7 @@ class Draft:
             if not out and title not in self.titles:
                 continue
             remote = await self.client.team(team.id)
-            accounts_out = sum(max(1, len(self.bindings[email].accounts)) for email in out)
-            if remote.members > accounts_out or remote.spaces:
+            if remote.members > len(out) or remote.spaces:
                 continue
             record = await counts.record_of(self.store, [deletion_id(title)], self.now)
             here = replace(window, counted=window.counted + self.removed)
@@ -453,4 +465,5 @@ def _step(change: Change, verdict: Verdict) -> list[Step]:
     """Return the change as it is shown; not one that a person wants not to happen."""
     if verdict.excepted:
         return []
-    return [Step(change, verdict.hold.reason if verdict.hold else None)]
+    waits = GATHERS if verdict.until else None
+    return [Step(change, verdict.hold.reason if verdict.hold else None, waits)]

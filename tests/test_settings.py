@@ -65,7 +65,7 @@ def test_a_target_plans_unless_told_to_apply() -> None:
     assert (made.sso, made.sso_existing, made.default_role, made.timeout) == (True, False, "read", 10)
     assert made.guard.model_dump() == {
         "window": 86_400, "max_removals": 10, "max_removal_percent": 5, "team_max_removal_percent": 50,
-        "team_min_removals": 10, "max_invites": 0, "protect": (),
+        "team_min_removals": 10, "max_invites": 0, "gather": 5.0, "on_limit": "hold-wave", "protect": (),
     }  # fmt: skip
 
 
@@ -204,6 +204,13 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [  # file, key, what is w
         "",
     ),
     (target(guard={"window": "a day"}), "targets[0].guard.window", NO_SPAN, 'window = "24h"'),
+    (target(guard={"gather": "soon"}), "targets[0].guard.gather", NO_SPAN, 'gather = "5s"'),
+    (
+        target(guard={"on_limit": "hold"}),
+        "targets[0].guard.on_limit",
+        "input should be 'hold-wave' or 'hold-rest'",
+        'on_limit = "hold-wave"',
+    ),
     (target(members={"groups": "A"}), "targets[0].members.groups", "input should be a valid tuple", ""),
 ]
 

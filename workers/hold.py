@@ -11,22 +11,29 @@ from bridge.plan.guard import Hold
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import (
     Leaving,
+    Losses,
+    Record,
     Stakes,
+    Verdict,
+    Window,
     deletion_id,
     invite_id,
     judge_deletion,
     judge_invites,
     judge_lowering,
     judge_removals,
-    judge_team,
+    judge_teams,
     leaving_id,
+    losses_of_ended,
     removal_id,
     role_id,
     team_id,
 )
 from bridge.plan.members import MemberBinding, MemberPlan
+from bridge.plan.teams import TeamBinding
 from bridge.store import counts
 from bridge.store.mirror import Command
+from bridge.store.targets import GATHERING
 from workers.acts import PARKED, RELEASED, Act, held_before
 from workers.proofs import gone_by_now
 from workers.run import Run
@@ -89,14 +96,14 @@ async def _read_stakes(run: Run, bindings: Iterable[MemberBinding]) -> Stakes:
     if not at_stake:
         return Stakes()
     owner = await run.read(run.client.owner())
-    if not any(binding.is_admin for binding in at_stake):
+    if not any(binding.role == "admin" for binding in at_stake):
         return Stakes(owner)
     page = await run.read(run.client.members(role="admin", limit=1000))
     return Stakes(owner, frozenset(member.id for member in page.items))
 
 
 async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
-    """Sort removals into those that may go on and those that wait."""
+    """Sort removals into those that may go on and those that wait, for a person or for others."""
     result = Guarded()
     leaving = [plan for plan in plans if plan.removal or plan.pending]
     if not leaving:
@@ -109,10 +116,13 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
     any_admin = False
     leaving = await _with_first_time(run, leaving)
     result.commands += _note_leaving(run, leaving)
+    result.commands += _note_gathering(run, leaving, verdicts, window, record.now)
     for plan, ident, verdict in zip(leaving, idents, verdicts, strict=True):
         email = plan.wanted.email
         if verdict.excepted and verdict.decision:
             result.commands += [*_look_at_end(run, verdict.decision, [email]), *stays(run, [email])]
+        elif verdict.until:
+            run.look_again(["m:" + email], verdict.until)
         elif verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
             run.look_again(["m:" + email], run.now)
         elif verdict.hold:
@@ -123,6 +133,28 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
             result.approved |= {email} if verdict.decision else set()
             result.told[email] = held_before(record.parked.get(ident), verdict.decision)
     return result
+
+
+def _note_gathering(
+    run: Run, leaving: Sequence[MemberPlan], verdicts: Sequence[Verdict], window: Window, now: int
+) -> list[Command]:
+    """Write down who waits until when, and who may go on: then a repeated call is not counted twice.
+
+    Of a wave that is too large for one step the others are still to come: who is held stays a part of it.
+    """
+    key, ends = run.store.key(GATHERING), window.gathering
+    here = {plan.wanted.email for plan in leaving}
+    unfinished = {end for email, end in ends.items() if email not in here}
+    goes: list[Any] = []
+    held: list[str] = []
+    for plan, verdict in zip(leaving, verdicts, strict=True):
+        email = plan.wanted.email
+        if verdict.until or (verdict.goes and not verdict.decision):
+            goes += [verdict.until or now, email]
+        elif email in ends and (ends[email] > now or ends[email] not in unfinished):
+            held.append(email)
+    commands: list[Command] = [("ZADD", key, "NX", *goes)] if goes else []
+    return commands + ([("ZREM", key, *held)] if held else [])
 
 
 async def _with_first_time(run: Run, plans: list[MemberPlan]) -> list[MemberPlan]:
@@ -153,7 +185,9 @@ def _note_leaving(run: Run, plans: Iterable[MemberPlan]) -> list[Command]:
 def stays(run: Run, emails: Iterable[str]) -> list[Command]:
     """Return the commands that let go of that: they are gone, or are not to go any more."""
     names = sorted(emails)
-    return [("HDEL", run.store.key("leaving"), *names)] if names else []
+    if not names:
+        return []
+    return [("HDEL", run.store.key("leaving"), *names), ("ZREM", run.store.key(GATHERING), *names)]
 
 
 def _look_at_end(run: Run, decision: Decision, emails: Iterable[str]) -> list[Command]:
@@ -207,23 +241,21 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
     parked = await run.store.parked_of([role_id(change.object) for change in was_admin])
     allowed: list[SetRole] = []
     commands: list[Command] = []
-    admin, held_here = "", set[str]()
+    any_admin = False
     for change, verdict in zip(changes, judge_lowering(changes, stakes), strict=True):
         ident = role_id(change.object)
-        if verdict.admin and admin not in ("", change.object):
-            run.look_again(["m:" + change.object], run.now)  # one at a time: who is last is read afresh
+        if verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
+            run.look_again(["m:" + change.object], run.now)
         elif verdict.hold:
-            held_here.add(ident)
             held = Held(
                 ident, "m:" + change.object, change.describe(), verdict.hold.reason, run.now,
                 final=True, kind=change.verb,
             )  # fmt: skip
             commands += _hold(run, held, parked.get(ident), change.why)
         else:
-            admin = change.object if verdict.admin else admin
+            any_admin = any_admin or verdict.admin
             allowed.append(change)
-    free = {role_id(change.object) for change in allowed} - held_here  # another account of theirs may be
-    commands += [command for ident in sorted(free) for command in run.store.unpark(ident)]
+            commands += run.store.unpark(ident)
     await run.commit(commands)
     return allowed
 
@@ -255,31 +287,54 @@ async def guard_invites(
     return go, told
 
 
-async def guard_team(run: Run, title: str, team: str, emails: Collection[str]) -> Leaving:
-    """Sort out who may leave a team now; the others wait for a person, or stay as one has decided."""
-    ident = team_id(team)
-    parked = (await run.store.parked_of([ident])).get(ident)
-    named = {*emails, *(parked.emails if parked else ())}
-    record = await counts.record_of(run.store, [ident, *(leaving_id(ident, each) for each in named)], run.now)
-    losses = await counts.losses(run.store, team, _start(run))
-    leaving = judge_team(run.target.guard, team, emails, record, losses.window)
+async def guard_teams(
+    run: Run,
+    plans: Mapping[str, MemberPlan],
+    teams: Mapping[str, TeamBinding],
+    leaves: Mapping[str, Collection[str]],
+) -> dict[str, Leaving]:
+    """Sort out who may leave their teams now; the others wait for a person, or stay as one has decided.
+
+    `leaves`: who is to leave, by the title of the team; so is what is returned.
+    """
+    named = {title: teams[title].id or "" for title in sorted(leaves)}
+    ids = [team_id(team) for team in named.values()]
+    parked = await run.store.parked_of(ids)
+    idents = [*ids]
+    for title, ident in zip(named, ids, strict=True):
+        waiting = parked[ident].emails if ident in parked else ()
+        idents += [leaving_id(ident, email) for email in {*leaves[title], *waiting}]
+    record = await counts.record_of(run.store, idents, run.now)
+    bound = [team.id for team in teams.values() if team.id]
+    total = await counts.all_losses(run.store, bound, _start(run))
+    windows = {team: await counts.losses(run.store, team, _start(run)) for team in named.values()}
+    losses = []
+    for title, team in named.items():
+        ended = losses_of_ended(title, teams[title], (plans[email].wanted for email in leaves[title]))
+        losses.append(Losses(team, frozenset(leaves[title]), ended, windows[team].window))
+    judged = judge_teams(run.target.guard, losses, record, total)
     commands: list[Command] = []
-    if losses.fresh:
-        commands.append(("HSET", run.store.key("teamsizes"), team, f"{run.now}:{losses.window.size}"))
+    for title, team in named.items():
+        if windows[team].fresh:
+            size = windows[team].window.size
+            commands.append(("HSET", run.store.key("teamsizes"), team, f"{run.now}:{size}"))
+        commands += _hold_losses(run, title, team, judged[team], record)
+    await run.commit(commands)
+    return {title: judged[team] for title, team in named.items()}
+
+
+def _hold_losses(run: Run, title: str, team: str, leaving: Leaving, record: Record) -> list[Command]:
+    """Return the commands that let people stay in a team until a person decides, or as one has."""
+    ident, commands = team_id(team), list[Command]()
     for email in sorted(leaving.excepted):
         commands += _look_at_end(run, record.decided[leaving_id(ident, email)], [email])
     if leaving.hold:
-        change, emails = (
-            f"take {len(leaving.held)} member(s) out of team {title}",
-            tuple(sorted(leaving.held)),
-        )
         held = Held(
-            ident, "t:" + title, change, leaving.hold.reason, run.now, emails=emails,
-            kind=UpdateTeamMembers.verb,
+            ident, "t:" + title, f"take {len(leaving.held)} member(s) out of team {title}",
+            leaving.hold.reason, run.now, emails=tuple(sorted(leaving.held)), kind=UpdateTeamMembers.verb,
         )  # fmt: skip
-        commands += _hold(run, held, parked)
-    await run.commit(commands)
-    return leaving
+        commands += _hold(run, held, record.parked.get(ident))
+    return commands
 
 
 async def team_left(run: Run, team: str, emails: Sequence[str]) -> list[Command]:
@@ -301,10 +356,13 @@ def _without(run: Run, ident: str, held: Held | None, emails: Collection[str]) -
 
 
 async def guard_deletion(run: Run, title: str, change: str) -> list[Command] | None:
-    """Return the commands that count the deletion of a team; None when it waits for a person."""
+    """Return the commands that count the deletion of a team; None when it waits."""
     name, ident = "t:" + title, deletion_id(title)
     record = await counts.record_of(run.store, [ident], run.now)
     verdict = judge_deletion(run.target.guard, title, record, await counts.removals(run.store, _start(run)))
+    if verdict.until:
+        run.look_again([name], verdict.until)
+        return None
     if verdict.goes:
         return [] if verdict.decision else counted(run, counts.REMOVALS, name)
     if verdict.hold:

@@ -1,14 +1,14 @@
 """Who goes into a team and who leaves it: one call for each team."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.plan.changes import CreateTeam, UpdateTeamMembers
-from bridge.plan.judge import Leaving, leaving_id, team_id
+from bridge.plan.judge import Leaving, leaving_id, losses_of_ended, team_id
 from bridge.plan.members import GIVEN, MemberPlan, State
 from bridge.plan.teams import TeamBinding, is_renamed
-from bridge.store.counts import losses_of
+from bridge.store.counts import ALL_LOSSES, loss_of, losses_of
 from bridge.store.mirror import Command
 from bridge.store.targets import LOOK_FIRST
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
@@ -50,10 +50,27 @@ def plan_moves(run: Run, plans: Iterable[MemberPlan], teams: dict[str, TeamBindi
     return moves
 
 
-async def move_members(
-    run: Run, people: People, teams: dict[str, TeamBinding], title: str, move: Moves
+async def move_all(
+    run: Run, people: People, teams: dict[str, TeamBinding], moves: Mapping[str, Moves]
 ) -> None:
-    """Make one team's members right, in one call."""
+    """Make the members of teams right, by title. What they all lose is judged before the first call."""
+    leaves = {title: _inside(people, teams, title, move) for title, move in moves.items()}
+    leaves = {title: emails for title, emails in leaves.items() if emails}
+    allowed = await hold.guard_teams(run, people.plans, teams, leaves) if leaves else {}
+    for title in sorted(moves):
+        await move_members(run, people, teams, title, moves[title], allowed.get(title, Leaving()))
+
+
+def _inside(people: People, teams: Mapping[str, TeamBinding], title: str, move: Moves) -> list[str]:
+    """Return who of those who are to leave a team is in it."""
+    team = teams.get(title, TeamBinding()).id
+    return [email for email in move.leave if team in people.plans[email].binding.teams]
+
+
+async def move_members(
+    run: Run, people: People, teams: dict[str, TeamBinding], title: str, move: Moves, allowed: Leaving
+) -> None:
+    """Make one team's members right, in one call. `allowed`: who may leave it."""
     team, name = teams.get(title, TeamBinding()), team_object(title)
     ready = [email for email in move.join if member_object(email) not in run.outdated]
     if name in run.held_back:  # a call of an earlier worker may still make it
@@ -67,9 +84,8 @@ async def move_members(
         return
     plans = people.plans
     add = tuple(e for e in ready if plans[e].binding.teams.get(team.id) != GIVEN)
-    inside = [e for e in move.leave if team.id in plans[e].binding.teams]
-    allowed = await hold.guard_team(run, title, team.id, inside) if inside else Leaving()
-    remove = tuple(sorted(allowed.free | allowed.approved))
+    inside = _inside(people, teams, title, move)
+    remove = tuple(sorted((allowed.free | allowed.approved) & set(inside)))
     if add or remove:
         change = UpdateTeamMembers(title, "", team.id, add, remove)
         await _update(run, people, teams, change, allowed.free)
@@ -82,7 +98,7 @@ async def _create(
     change = CreateTeam(title, "", tuple(emails))
     name, names = team_object(title), [member_object(email) for email in emails]
     team, making = teams.get(title, TeamBinding()), await making_of(run, title)
-    ids = _ids(people, emails)
+    ids = [people.plans[email].binding.id or "" for email in emails]
 
     ended = run.store.put_making(title, making, run.now + LOOK_FIRST)
 
@@ -139,7 +155,8 @@ async def _send(
     change: UpdateTeamMembers,
     counted: frozenset[str],
 ) -> None:
-    add, remove = _ids(people, change.add), _ids(people, change.remove)
+    add = [people.plans[email].binding.id or "" for email in change.add]
+    remove = [people.plans[email].binding.id or "" for email in change.remove]
     names = [team_object(change.object), *(member_object(email) for email in (*change.add, *change.remove))]
     settled = await hold.team_left(run, change.id, change.remove) if change.remove else []
 
@@ -150,16 +167,16 @@ async def _send(
 
     leaving = [email for email in change.remove if email in counted]
     losses = [command for email in leaving for command in hold.counted(run, losses_of(change.id), email)]
+    wanted = [people.plans[email].wanted for email in leaving]
+    ended = losses_of_ended(change.object, teams[change.object], wanted)
+    for email in leaving:
+        if email not in ended:
+            losses += hold.counted(run, ALL_LOSSES, loss_of(change.id, email))
     asked = run.store.ask(change.id, change.add, run.now)
     await run.attempt(
         names, act_of(change), lambda: run.client.update_team(change.id, add, remove), updated,
         [*losses, *asked], team=change.id,
     )  # fmt: skip
-
-
-def _ids(people: People, emails: Iterable[str]) -> list[str]:
-    """Return the ids of all accounts of people, in their order."""
-    return [account.id for email in emails for account in people.plans[email].binding.accounts]
 
 
 async def _halve(

@@ -23,7 +23,7 @@ from workers.acts import Act, act_of
 from workers.bound import adopt_team, bind_teams, forget_team, given_up, put_back, team_problem, written
 from workers.look import look_for_teams
 from workers.people import People, refused
-from workers.rosters import move_members, plan_moves
+from workers.rosters import move_all, plan_moves
 from workers.run import Run, member_object, team_object
 from workers.twins import making_of
 
@@ -40,9 +40,9 @@ async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
     moves = plan_moves(run, people.plans.values(), teams)
     shut = await bind_teams(run, people, teams, [title for title, move in moves.items() if move.join])
     moves = plan_moves(run, people.plans.values(), teams)
-    for title in sorted(moves):
-        move = replace(moves[title], join=[]) if title in shut else moves[title]
-        await move_members(run, people, teams, title, move)
+    for title in shut & moves.keys():
+        moves[title] = replace(moves[title], join=[])
+    await move_all(run, people, teams, moves)
     for title in titles:
         await _delete(run, people, teams, title)
 

@@ -70,7 +70,7 @@ def _show(settings: Settings, name: str, plan: Plan | str) -> None:
         err.print(f"{name}: cannot be planned now: {plan}", style="red", markup=False)
         return
     if plan.steps:
-        rows = [(step.change.describe(), step.change.why, step.held) for step in plan.steps]
+        rows = [(step.change.describe(), step.change.why, step.back) for step in plan.steps]
         print_table(f"{name} ({target.mode if target else ''})", ("change", "why", "held back because"), rows)
     seats = plan.seats
     out.print(

@@ -1,6 +1,6 @@
 """What the workers have before them: under way, due, backing off, held for a person, given up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.operators import objects
@@ -9,8 +9,9 @@ from bridge.operators.filters import Filter
 from bridge.operators.origins import Origin, origins_of
 from bridge.plan.held import Held
 from bridge.plan.people import GroupView
+from bridge.plan.steps import GATHERS
 from bridge.store.mirror import MirrorStore, split_ref
-from bridge.store.targets import GROUP, Counts, TargetStore
+from bridge.store.targets import GATHERING, GROUP, MEMBER, Counts, TargetStore
 
 RUNNING, DUE, WAITING, PARKED, DEAD = STATES = ("running", "due", "waiting", "parked", "dead")
 KINDS = tuple(objects.KINDS.values())
@@ -118,14 +119,24 @@ class _Reading:
         running = await self.target.intents()
         some = self.wanted != Filter(limit=self.wanted.limit)
         most = MOST_SCANNED if some else self.wanted.limit + len(running)
-        limits = ("-inf", self.now) if state == DUE else (f"({self.now}", "+inf")
+        later = (f"({self.now}", "+inf")
+        limits = ("-inf", self.now) if state == DUE else later
         found = await self.target.store.call(
             "ZRANGEBYSCORE", self.target.key("work"), *limits, "WITHSCORES", "LIMIT", 0, most
         )
-        times = {name: int(float(time)) for name, time in zip(found[::2], found[1::2], strict=True)}
+        times = _scores(found)
+        waves = await self.target.store.call(
+            "ZRANGEBYSCORE", self.target.key(GATHERING), *later, "WITHSCORES", "LIMIT", 0, MOST_SCANNED
+        )
+        gathering = {MEMBER + email: end for email, end in _scores(waves).items()}
+        rows = [
+            replace(self._row(state, name, 0), next_at=end, reason=GATHERS)
+            for name, end in gathering.items()
+            if state == DUE and name not in times and name not in running
+        ]
         backing_off = await self.target.waiting(times)
-        rows = []
-        for name in times.keys() - running.keys():
+        others = gathering.keys() if state == WAITING else set()
+        for name in times.keys() - running.keys() - others:
             row = self._row(state, name, times[name] if state == DUE else 0)
             row = replace(row, next_at=times[name] if state == WAITING else 0)
             if tries := backing_off.get(name):
@@ -146,6 +157,11 @@ class _Reading:
         return [
             replace(row, event=each.event, source=each.source) for row, each in zip(rows, told, strict=True)
         ]
+
+
+def _scores(rows: Sequence[str]) -> dict[str, int]:
+    """Return names and times (unix ms) of a sorted set."""
+    return {name: int(float(time)) for name, time in zip(rows[::2], rows[1::2], strict=True)}
 
 
 def _named(row: Queued, groups: Mapping[str, tuple[GroupView, bool]]) -> Queued:

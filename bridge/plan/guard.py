@@ -1,6 +1,28 @@
 """The guard: what must wait for a person, with the numbers that say why.
 
 After Entra's accidental-deletion threshold, octoDNS' unsafe plans and Google's per-group limits.
+
+How many removals go on by themselves:
+
+1. `limit` is the larger of `max_removals` and `max_removal_percent` of the members at the window's start;
+   `used` is how many removals the window has counted.
+2. People who leave in one step are judged together. They go at once if `used`, they included, is at most half
+   of the limit (rounded up), and nobody is waiting for others.
+3. Else they wait for others of their wave: until `gather` after the first of it came, whoever comes later. So
+   a drip cannot put it off for ever. Where the limit is used up already nobody waits: they are held at once.
+4. Then the wave is judged as one: it goes if `used` and all of it are at most the limit. Else all of it is
+   held (`on_limit = "hold-wave"`), or what is beyond, in the order of the addresses ("hold-rest").
+5. A call that is repeated is not counted again. What was approved is not counted, nor is what is held.
+
+How many are taken out of teams by themselves within a window:
+
+1. A team may not lose more than `team_max_removal_percent` of its members, if those are at least
+   `team_min_removals`.
+2. Nor may all teams together, by the same two figures: the losses of all against the members of all.
+3. Nor may a team of five or more lose all of its members.
+
+Who leaves the organisation is no loss of a team. Whose group was deleted counts for the first rule alone.
+With 100 percent none of the rules holds anybody.
 """
 
 import hashlib
@@ -12,6 +34,8 @@ from bridge.plan.changes import Remove
 from bridge.plan.members import MemberPlan
 from bridge.plan.scope import email_matches
 from bridge.settings import GuardSettings
+
+EMPTIED = 5  # members of the smallest team that may not lose all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +148,26 @@ def over_limit(guard: GuardSettings, removed: int, members: int) -> Hold | None:
     )
 
 
+def at_once(guard: GuardSettings, members: int) -> int:
+    """Return how many removals of a window do not wait for others; `members`: known at its start."""
+    return (removal_limit(guard, members) + 1) // 2
+
+
+def over_wave(guard: GuardSettings, wave: int, removed: int, members: int) -> Hold | None:
+    """Return why a wave of so many removals must wait as a whole after `removed` in this window."""
+    limit = removal_limit(guard, members)
+    if removed + wave <= limit:
+        return None
+    if removed >= limit:
+        return over_limit(guard, removed, members)
+    before = f" and {removed} before within {_hours(guard.window)}" if removed else ""
+    return Hold(
+        f"a wave of {wave} removals{before} goes beyond the limit of {_hours(guard.window)} ({limit}: the "
+        f"larger of max_removals = {guard.max_removals} and {guard.max_removal_percent:g} % of {members} "
+        "members), so all of it is held"
+    )
+
+
 def over_invites(guard: GuardSettings, invited: int) -> Hold | None:
     """Return why one more invite must wait after `invited` in this window."""
     if not guard.max_invites or invited < guard.max_invites:
@@ -141,6 +185,25 @@ def over_team_limit(guard: GuardSettings, losses: int, lost: int, size: int) -> 
         f"the team would lose {total} of {size} members within {_hours(guard.window)}, more than "
         f"team_max_removal_percent = {guard.team_max_removal_percent:g}"
     )
+
+
+def over_all_teams(guard: GuardSettings, losses: int, lost: int, size: int) -> Hold | None:
+    """Return why `losses` more members may not leave their teams, which lost `lost` of `size` before."""
+    total = lost + losses
+    share = size * guard.team_max_removal_percent / 100
+    if guard.team_max_removal_percent >= 100 or total <= share or total < guard.team_min_removals:
+        return None
+    return Hold(
+        f"all teams together would lose {total} of {size} members within {_hours(guard.window)}, more than "
+        f"team_max_removal_percent = {guard.team_max_removal_percent:g}"
+    )
+
+
+def empties_team(guard: GuardSettings, losses: int, lost: int, size: int) -> Hold | None:
+    """Return why a team that lost `lost` of `size` in this window may not lose the others (`losses`), too."""
+    if guard.team_max_removal_percent >= 100 or not losses or size < EMPTIED or lost + losses < size:
+        return None
+    return Hold(f"the team would lose all of its {size} members within {_hours(guard.window)}")
 
 
 def parked_id(kind: str, subject: str) -> str:

@@ -3,24 +3,29 @@
 The worker acts on it and `bridge plan` shows it, so that both always say the same.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.plan.accounts import Account
 from bridge.plan.changes import Invite, Remove, SetRole
 from bridge.plan.guard import (
     Fresh,
     Hold,
+    at_once,
+    empties_team,
     needs_person,
     never,
+    over_all_teams,
     over_invites,
     over_limit,
     over_team_limit,
+    over_wave,
     parked_id,
+    removal_limit,
 )
 from bridge.plan.held import Decision, Held
-from bridge.plan.members import NOBODY, MemberPlan
-from bridge.settings import GuardSettings
+from bridge.plan.members import NOBODY, MemberPlan, Wanted
+from bridge.plan.teams import TeamBinding
+from bridge.settings import GuardSettings, Role
 
 PENDING_REASON = "pending invite: revoke it in GitBook (its API cannot)"
 FORGOTTEN_REASON = "their removal was rejected, and then their directory was forgotten: decide again"
@@ -42,10 +47,20 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the guard has counted in its window, and how many there were when it began."""
+    """What the guard has counted in its window, and how many there were when it began.
+
+    `names`: of what was counted. `gathering`: by e-mail, when the wave of a removal is, or was, to be judged
+    (unix ms); also of removals that went on and are not done yet.
+    """
 
     counted: int = 0
     size: int = 0
+    names: frozenset[str] = frozenset()
+    gathering: Mapping[str, int] = field(default_factory=dict)
+
+    def wave_ends(self, now: int) -> int:
+        """Return when the wave that gathers now is to be judged, 0 for none (unix ms)."""
+        return min((end for end in self.gathering.values() if end > now), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +70,28 @@ class Stakes:
     owner: str = ""
     admins: frozenset[str] = frozenset()
 
-    def fresh(self, accounts: Collection[Account]) -> Fresh:
-        """Return what protects these accounts of one person, whose roles were read before."""
-        idents = {account.id for account in accounts}
-        listed = bool(idents & self.admins)
-        is_admin = listed or any(account.role == "admin" for account in accounts)
-        return Fresh(self.owner in idents, is_admin, listed and self.admins <= idents)
+    def fresh(self, ident: str, role: Role) -> Fresh:
+        """Return what protects one member, whose role was read before."""
+        listed = ident in self.admins
+        return Fresh(ident == self.owner, listed or role == "admin", listed and len(self.admins) == 1)
 
-    def without(self, accounts: Collection[Account]) -> "Stakes":
-        """Return what is left when these accounts are no admins any more."""
-        return replace(self, admins=self.admins - {account.id for account in accounts})
+    def without(self, ident: str) -> "Stakes":
+        """Return what is left when somebody is no admin any more."""
+        return replace(self, admins=self.admins - {ident})
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of one change: it waits (`hold`), or a person decided, or it goes on by itself.
 
-    `admin`: an admin would lose something, so the next one is to be judged after it is done.
+    `admin`: an admin would lose something, so the next one is to be judged after it is done. `until`: it
+    waits so long for others of its wave (unix ms), and then this is what becomes of it if nobody else comes.
     """
 
     hold: Hold | None = None
     decision: Decision | None = None
     admin: bool = False
+    until: int = 0
 
     @property
     def excepted(self) -> bool:
@@ -85,7 +100,7 @@ class Verdict:
 
     @property
     def goes(self) -> bool:
-        """It is to be done now."""
+        """It is to be done, now or when its wave is judged."""
         return self.hold is None and not self.excepted
 
 
@@ -121,34 +136,37 @@ def deletion_id(title: str) -> str:
 
 def judge_removals(
     guard: GuardSettings, leaving: Sequence[MemberPlan], record: Record, stakes: Stakes, window: Window
-) -> Iterator[Verdict]:
-    """Judge removals one after the other: what goes on counts for those behind it.
+) -> list[Verdict]:
+    """Judge removals together, as `bridge.plan.guard` says; `leaving`: in the order of their addresses.
 
-    What waits stays so until it is approved, rejected, or no longer wanted.
+    What is held stays so until it is approved, rejected, or no longer wanted.
     """
-    removed = window.counted
+    verdicts: dict[str, Verdict] = {}
     for plan in leaving:
-        ident, fresh = removal_id(plan.wanted.email), stakes.fresh(plan.binding.accounts)
-        decision = record.standing(ident, plan.wanted.token)
-        if decision and not decision.approved:
-            yield Verdict(None, decision)
-            continue
-        here = replace(window, counted=removed)
-        hold = _judge_removal(guard, plan, fresh, record, decision, here)
-        hold = hold or _excepted_before(record, ident, plan.wanted.token if decision is None else "")
-        yield Verdict(hold, decision, fresh.is_admin)
-        if hold is None:
-            stakes = stakes.without(plan.binding.accounts)
-            removed += decision is None  # approved removals are not counted
+        email, fresh = plan.wanted.email, stakes.fresh(plan.binding.id or "", plan.binding.role)
+        if verdict := _judge_alone(guard, plan, fresh, record):
+            verdicts[email] = verdict
+            stakes = stakes.without(plan.binding.id or "") if verdict.goes else stakes
+    emails = [plan.wanted.email for plan in leaving]
+    verdicts |= _judge_wave(guard, emails, verdicts.keys(), window, record.now)
+    return [verdicts[email] for email in emails]
+
+
+def _judge_alone(guard: GuardSettings, plan: MemberPlan, fresh: Fresh, record: Record) -> Verdict | None:
+    """Judge one removal by itself; None when only the number of removals can hold it."""
+    ident, token = removal_id(plan.wanted.email), plan.wanted.token
+    decision = record.standing(ident, token)
+    if decision and not decision.approved:
+        return Verdict(None, decision)
+    hold = _judge_removal(guard, plan, fresh, record, decision)
+    if decision:
+        return Verdict(hold, decision, fresh.is_admin)
+    hold = hold or _excepted_before(record, ident, token)
+    return Verdict(hold, None, fresh.is_admin) if hold else None
 
 
 def _judge_removal(
-    guard: GuardSettings,
-    plan: MemberPlan,
-    fresh: Fresh,
-    record: Record,
-    decision: Decision | None,
-    window: Window,
+    guard: GuardSettings, plan: MemberPlan, fresh: Fresh, record: Record, decision: Decision | None
 ) -> Hold | None:
     removal, parked = plan.removal, record.parked.get(removal_id(plan.wanted.email))
     if plan.pending or removal is None:
@@ -165,7 +183,41 @@ def _judge_removal(
     )  # a forgotten directory frees nobody, either
     if parked and held and not _outdated(parked, removal):
         return Hold(parked.reason)
-    return over_limit(guard, window.counted, window.size)
+    return None
+
+
+def _judge_wave(
+    guard: GuardSettings, leaving: Sequence[str], judged: Collection[str], window: Window, now: int
+) -> dict[str, Verdict]:
+    """Judge by their number those who leave (e-mails) and were not judged alone."""
+    ends = window.gathering
+    free = [email for email in leaving if email not in judged]
+    again = {email for email in free if email in window.names and 0 < ends.get(email, 0) <= now}
+    new = [email for email in free if email not in again]
+    ripe = {ends[email] for email in new if 0 < ends.get(email, 0) <= now}
+    verdicts = dict.fromkeys(again, Verdict())
+    until = 0 if ripe or not guard.gather else _gathers_until(guard, len(new), window, now)
+    if until is None:
+        return verdicts | dict.fromkeys(new, Verdict())
+    here, waves = {*leaving, *window.names}, ripe or {until}
+    elsewhere = sum(end in waves and email not in here for email, end in ends.items())
+    for place, email in enumerate(new):
+        if guard.on_limit == "hold-rest":
+            hold = over_limit(guard, window.counted + place, window.size)
+        else:
+            hold = over_wave(guard, len(new) + elsewhere, window.counted, window.size)
+        verdicts[email] = Verdict(hold, until=until)
+    return verdicts
+
+
+def _gathers_until(guard: GuardSettings, new: int, window: Window, now: int) -> int | None:
+    """Return until when so many removals wait for others (unix ms), 0: they do not, None: they go at once."""
+    if window.counted >= removal_limit(guard, window.size):
+        return 0
+    end = window.wave_ends(now)
+    if not end and window.counted + new <= at_once(guard, window.size):
+        return None
+    return end or now + int(guard.gather * 1000)
 
 
 def _excepted_before(record: Record, ident: str, token: str) -> Hold | None:
@@ -191,11 +243,10 @@ def judge_lowering(changes: Sequence[SetRole], stakes: Stakes) -> Iterator[Verdi
         if change.was != "admin":
             yield Verdict()
             continue
-        here = [Account(change.id, change.was, False)]
-        hold = never(stakes.fresh(here))
+        hold = never(stakes.fresh(change.id, change.was))
         yield Verdict(hold, None, admin=True)
         if hold is None:
-            stakes = stakes.without(here)
+            stakes = stakes.without(change.id)
 
 
 def judge_invites(
@@ -225,17 +276,61 @@ class Leaving:
     hold: Hold | None = None
 
 
-def judge_team(
-    guard: GuardSettings, team: str, emails: Collection[str], record: Record, window: Window
-) -> Leaving:
-    """Sort out who may leave a team now. While some are held, whoever else leaves waits with them."""
-    ident = team_id(team)
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Who is to leave a team (its id, e-mails), and what it has lost in the window.
+
+    `ended`: those of them whose group was deleted.
+    """
+
+    team: str
+    emails: frozenset[str]
+    ended: frozenset[str] = frozenset()
+    window: Window = Window()
+
+
+def losses_of_ended(title: str, team: TeamBinding, leaving: Iterable[Wanted]) -> frozenset[str]:
+    """Return (e-mails) who of those who leave a team do so because its group was deleted.
+
+    A group that the rules do not map to the team any more was not.
+    """
+    if team.groups:
+        return frozenset()
+    return frozenset(wanted.email for wanted in leaving if title in wanted.named_titles)
+
+
+def judge_teams(
+    guard: GuardSettings, losses: Sequence[Losses], record: Record, total: Window
+) -> dict[str, Leaving]:
+    """Sort out who may leave their teams now, by the teams' ids. `total`: what all teams have lost.
+
+    They are judged together: what is too much for all teams holds those of each. Who was held before, or
+    has been decided about, does not count; who is held now for the sake of one team does.
+    """
+    found = {each.team: _judge_team(guard, each, record) for each in losses}
+    asked = 0
+    for each in losses:
+        parked, here = record.parked.get(team_id(each.team)), found[each.team]
+        before = parked.emails if parked else ()
+        asked += len((here.free | here.held) & each.emails - each.ended - {*before})
+    hold = over_all_teams(guard, asked, total.counted, total.size)
+    for each in losses if hold else ():
+        here = found[each.team]
+        if emails := here.free - each.ended:
+            found[each.team] = replace(here, free=here.free - emails, held=emails, hold=hold)
+    return found
+
+
+def _judge_team(guard: GuardSettings, losses: Losses, record: Record) -> Leaving:
+    """Judge one team by itself. While some are held, whoever else leaves waits with them."""
+    ident, window = team_id(losses.team), losses.window
     parked = record.parked.get(ident)
-    decided = {email: record.standing(leaving_id(ident, email)) for email in emails}
+    decided = {email: record.standing(leaving_id(ident, email)) for email in losses.emails}
     approved = frozenset(email for email, each in decided.items() if each and each.approved)
     excepted = frozenset(email for email, each in decided.items() if each and not each.approved)
-    leaving, waits = frozenset(emails) - approved - excepted, _waiting(parked, record)
+    leaving, waits = losses.emails - approved - excepted, _waiting(parked, record)
     hold = over_team_limit(guard, len(leaving), window.counted, window.size)
+    hold = hold or empties_team(guard, len(leaving - losses.ended), window.counted, window.size)
     hold = Hold(parked.reason) if parked and waits else hold
     if hold and leaving:
         return Leaving(frozenset(), approved, leaving | waits, excepted, hold)
@@ -251,9 +346,15 @@ def _waiting(parked: Held | None, record: Record) -> frozenset[str]:
 
 
 def judge_deletion(guard: GuardSettings, title: str, record: Record, window: Window) -> Verdict:
-    """Judge the deletion of a team: it counts like the removal of a member."""
+    """Judge the deletion of a team: it counts like the removal of a member.
+
+    Removals go first, so it waits while a wave of them gathers.
+    """
     ident = deletion_id(title)
     decision, parked = record.standing(ident), record.parked.get(ident)
     if decision:
         return Verdict(None, decision)
-    return Verdict(Hold(parked.reason) if parked else over_limit(guard, window.counted, window.size))
+    if parked:
+        return Verdict(Hold(parked.reason))
+    hold = over_limit(guard, window.counted, window.size)
+    return Verdict(hold, until=window.wave_ends(record.now))

@@ -6,13 +6,24 @@ from typing import Any
 
 from bridge.plan.changes import INVITES_AT_ONCE, Change, Invite, Remove
 
+GATHERS = "waits for others of its wave of removals (guard.gather)"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change, and why it is held back, if it is."""
+    """One change, and why it is held back, if it is.
+
+    `waits`: for what it waits before it is made, or held back, None where it does not.
+    """
 
     change: Change
     held: str | None = None
+    waits: str | None = None
+
+    @property
+    def back(self) -> str | None:
+        """Return in words what keeps it from being made at once, None when nothing does."""
+        return "; then ".join(each for each in (self.waits, self.held) if each) or None
 
 
 @dataclass(slots=True)
@@ -30,16 +41,14 @@ class Plan:
         """How many calls that write it takes."""
         go = [step.change for step in self.steps if step.held is None]
         invites = sum(isinstance(change, Invite) for change in go)
-        others = sum(len(change.others) for change in go if isinstance(change, Remove))
-        return len(go) - invites + others + math.ceil(invites / INVITES_AT_ONCE)
+        return len(go) - invites + math.ceil(invites / INVITES_AT_ONCE)
 
     @property
     def seats(self) -> dict[str, int]:
         """How many paid seats it takes and frees."""
         go = [step.change for step in self.steps if step.held is None]
         added = sum(isinstance(change, Invite) for change in go)
-        removed = sum(1 + len(change.others) for change in go if isinstance(change, Remove))
-        return {"added": added, "removed": removed}
+        return {"added": added, "removed": sum(isinstance(change, Remove) for change in go)}
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `bridge plan --json` prints it."""
@@ -50,6 +59,7 @@ class Plan:
                 "change": step.change.describe(),
                 "why": step.change.why,
                 "held": step.held,
+                "waits": step.waits,
             }
             for step in self.steps
         ]

@@ -41,6 +41,8 @@ class GuardSettings(Section):
     team_max_removal_percent: Percent = Field(50, examples=[50])
     team_min_removals: int = Field(10, ge=0, examples=[10])
     max_invites: int = Field(0, ge=0, examples=[0])
+    gather: Span = Field(5.0, ge=0, examples=["5s"])
+    on_limit: Literal["hold-wave", "hold-rest"] = Field("hold-wave", examples=["hold-wave"])
     protect: tuple[Glob, ...] = Field((), examples=[["cto@acme.test"]])
 
 

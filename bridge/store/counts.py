@@ -1,10 +1,11 @@
 """What the guard has counted of one target in its window. `start`: of the window, unix ms."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bridge.plan.judge import Record, Window
 from bridge.settings import GuardSettings
-from bridge.store.targets import TargetStore
+from bridge.store.targets import GATHERING, TargetStore
 
 REMOVALS, INVITES = "guard", "invited"
 
@@ -20,12 +21,17 @@ async def count(target: TargetStore, what: str, start: int) -> int:
 
 
 async def removals(target: TargetStore, start: int) -> Window:
-    """Return how many removals there were, and how many members were known when the window began."""
+    """Return which removals there were, how many members when the window began, and which removals gather."""
     key = target.key("sizes")
-    rows = await target.store.call("ZREVRANGEBYSCORE", key, start, "-inf", "LIMIT", 0, 1)
-    rows = rows or await target.store.call("ZRANGE", key, 0, 0)
+    before, first, names, gathering = await target.store.calls([
+        ("ZREVRANGEBYSCORE", key, start, "-inf", "LIMIT", 0, 1), ("ZRANGE", key, 0, 0),
+        ("ZRANGEBYSCORE", target.key(REMOVALS), start, "+inf"),
+        ("ZRANGE", target.key(GATHERING), 0, -1, "WITHSCORES"),
+    ])  # fmt: skip
+    rows = before or first
     size = int(rows[0].partition(":")[2]) if rows else 0
-    return Window(await count(target, REMOVALS, start), size)
+    ends = {email: int(float(end)) for email, end in zip(gathering[::2], gathering[1::2], strict=True)}
+    return Window(len(names), size, frozenset(names), ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,14 @@ class TeamWindow:
 
     window: Window
     fresh: bool
+
+
+ALL_LOSSES = "losses"  # of all teams together, but for those of deleted groups: see loss_of
+
+
+def loss_of(team: str, email: str) -> str:
+    """Return what is counted in ALL_LOSSES when somebody leaves a team."""
+    return f"{team} {email}"
 
 
 def losses_of(team: str) -> str:
@@ -50,6 +64,15 @@ async def losses(target: TargetStore, team: str, start: int) -> TeamWindow:
     if int(at) >= start and lost:
         return TeamWindow(Window(lost, max(int(then), size)), False)
     return TeamWindow(Window(lost, size + lost), True)
+
+
+async def all_losses(target: TargetStore, teams: Collection[str], start: int) -> Window:
+    """Return what all teams (ids) have lost, and how many members they had before."""
+    count, *sizes = await target.store.calls([
+        ("ZCOUNT", target.key(ALL_LOSSES), start, "+inf"),
+        *(("SCARD", target.roster_key(team)) for team in sorted(teams)),
+    ])  # fmt: skip
+    return Window(count, sum(sizes) + count)
 
 
 async def record_of(target: TargetStore, idents: list[str], now: int) -> Record:

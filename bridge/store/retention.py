@@ -6,10 +6,11 @@ import orjson
 
 from bridge.settings import RetentionSettings
 from bridge.store.commit import Transaction
+from bridge.store.counts import ALL_LOSSES, INVITES, REMOVALS
 from bridge.store.journal import Journal
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
-from bridge.store.targets import MEMBER, TargetStore
+from bridge.store.targets import GATHERING, MEMBER, TargetStore
 from bridge.store.told import Told
 
 SLICE = 1000  # rows in one script
@@ -39,7 +40,8 @@ async def trim_records(target: TargetStore, retention: RetentionSettings, now: i
 
 async def trim_counts(target: TargetStore, start: int) -> None:
     """Take away what the guard counted before its window's `start` (unix ms)."""
-    commands: list[Command] = [_older(target, what, start) for what in ("guard", "invited")]
+    counted = (REMOVALS, INVITES, ALL_LOSSES, GATHERING)
+    commands: list[Command] = [_older(target, what, start) for what in counted]
     commands += await _sizes(target, start)
     commands += await _losses(target, start)
     await _run(target.store, commands)

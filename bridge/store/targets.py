@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from bridge.plan.accounts import Account
 from bridge.plan.held import Decision, Held
 from bridge.plan.making import Making
 from bridge.plan.members import MemberBinding, State
@@ -19,6 +18,7 @@ from bridge.store.work import LONGEST_REST_MS, WorkList
 
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
 TEAM_ID = "i:"  # a team by its id, where its title may be another one by the time it is looked at
+GATHERING = "gathering"  # zset: e-mail -> when the wave of their removal is, or was, to be judged (unix ms)
 LOOK_FIRST = 10_000  # ms after a call without a clear end (gateways wait 10 to 30 s); then at twice its age
 FORGET_LOST = 86_400_000  # ms after which a call that has not taken effect never will
 LISTS = {  # what is looked at again at its time, and by how many ms that is ahead at most
@@ -160,7 +160,8 @@ class TargetStore:
         """Return the commands whose answers `read_counts` reads."""
         work, later = self.key("work"), f"({now}"
         return [
-            ("ZCOUNT", work, "-inf", now), ("ZCOUNT", work, later, "+inf"), ("HLEN", self.key("inflight")),
+            ("ZCOUNT", work, "-inf", now), ("ZCOUNT", work, later, "+inf"),
+            ("ZCOUNT", self.key(GATHERING), later, "+inf"), ("HLEN", self.key("inflight")),
             ("HLEN", self.key("parked")), ("HLEN", self.key("dead")), ("HLEN", self.key("binding")),
             ("ZCARD", self.key("pending")), ("SCARD", self.key("no_sso")),
             ("ZCARD", self.key("lost")), ("ZCARD", self.key("twins")),
@@ -438,8 +439,9 @@ def _cause(row: str) -> Cause:
 
 def read_counts(answers: Sequence[int]) -> Counts:
     """Return a target at a glance."""
-    due, waiting, running, parked, dead, members, watched, no_sso, lost, twins = answers
-    due = max(0, due - running)
+    due, waiting, gathering, running, parked, dead, members, watched, no_sso, lost, twins = answers
+    due = max(0, due + gathering - running)  # who gathers is due, and on the list for later
+    waiting = max(0, waiting - gathering)
     return Counts(due, running, waiting, parked, dead, members, watched, no_sso, lost + twins)
 
 
@@ -456,9 +458,7 @@ def read_pause(row: str | None) -> Pause | None:
 
 def _member(row: str) -> MemberBinding:
     read = orjson.loads(row)
-    others = tuple(Account(**each) for each in read.get("others", ()))
-    told = {"state": State(read["state"]), "holders": tuple(read["holders"]), "others": others}
-    return MemberBinding(**read | told)
+    return MemberBinding(**read | {"state": State(read["state"]), "holders": tuple(read["holders"])})
 
 
 def _making(row: dict[str, Any]) -> Making:

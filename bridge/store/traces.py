@@ -3,7 +3,7 @@
 Whoever uses it holds the leases of the directories and targets it is about.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -13,13 +13,13 @@ from bridge.directory.users import User
 from bridge.plan.judge import invite_id, leaving_id, removal_id, role_id, team_id
 from bridge.scim.rows import Row
 from bridge.scim.shelf import SIDES, Shelf
-from bridge.store.counts import losses_of
+from bridge.store.counts import ALL_LOSSES, loss_of, losses_of
 from bridge.store.erasure import Marker, Scrub
 from bridge.store.history import History
 from bridge.store.mirror import Command, MirrorStore, make_ref
 from bridge.store.reads import USER, ReadStore
 from bridge.store.redis import Store
-from bridge.store.targets import MEMBER, TargetStore
+from bridge.store.targets import GATHERING, MEMBER, TargetStore
 from bridge.store.told import USER as TOLD_USER
 from bridge.store.told import Told
 from bridge.store.tombstones import ADDRESS, MEMBERSHIP, Tombstones, newest_stamp, newest_told, read_note
@@ -186,22 +186,30 @@ async def traces_at_target(
     ]
     found.first.append(("HDEL", target.key("decision"), *sorted(idents)))
     found.first += [("ZREM", target.key(what), *names) for what in ("work", "lost")]
-    found.first.append(("ZREM", target.key("pending"), *sorted(emails)))
+    found.first += [("ZREM", target.key(what), *sorted(emails)) for what in ("pending", GATHERING)]
     found.first += [("SREM", target.key("planned"), *names), ("SREM", target.key("no_sso"), *sorted(emails))]
     found.first += [("SREM", target.roster_key(team), *sorted(emails)) for team in sorted(teams)]
     found.first += [("DEL", history.rows_key(name)) for name in names]
+    people = {email: marker.person(email) for email in sorted(emails)}
     for what in ("guard", "invited", *(losses_of(team) for team in sorted(teams))):
-        await _recount(target.key(what), target.store, emails, marker, found)
+        await _recount(target.key(what), target.store, people, found)
+    pairs = {
+        loss_of(team, email): loss_of(team, other)
+        for team in sorted(teams)
+        for email, other in people.items()
+    }
+    await _recount(target.key(ALL_LOSSES), target.store, pairs, found)
     await _asked(target, emails, found)
     await _texts(target, Scrub(marker, emails, idents), refs, found)
     return await counted(target.store, found)
 
 
-async def _recount(key: str, store: Store, emails: Collection[str], marker: Marker, found: Traces) -> None:
-    for email in sorted(emails):
-        at = await store.call("ZSCORE", key, email)
+async def _recount(key: str, store: Store, names: Mapping[str, str], found: Traces) -> None:
+    """Put other names in place of those under which something is counted."""
+    scores = await store.call("ZMSCORE", key, *names) if names else []
+    for (name, other), at in zip(names.items(), scores, strict=True):
         if at is not None:
-            found.first += [("ZADD", key, at, marker.person(email)), ("ZREM", key, email)]
+            found.first += [("ZADD", key, at, other), ("ZREM", key, name)]
 
 
 async def _asked(target: TargetStore, emails: Collection[str], found: Traces) -> None:

@@ -99,8 +99,7 @@ class RemoteMember:
     """A member as the target lists them.
 
     `email` is stripped and lower-cased, None where it tells none; `joined`: when they became a member, in
-    the target's own words, "" where it does not tell; `others`: further accounts that have the same
-    address, written otherwise, where they were looked for.
+    the target's own words, "" where it does not tell.
     """
 
     id: str
@@ -108,7 +107,6 @@ class RemoteMember:
     role: Role
     sso: bool
     joined: str = ""
-    others: tuple["RemoteMember", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

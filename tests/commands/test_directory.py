@@ -21,14 +21,14 @@ async def three_people(world: World) -> None:
     await world.group("g1", "Writers", "ana", "bo")
     await world.settle()
     world.sources = []
-    world.configure(guard={"max_removals": 2, "max_removal_percent": 0})
+    world.configure(guard={"max_removals": 2, "max_removal_percent": 0, "on_limit": "hold-rest"})
     await arrive(world.worker)
 
 
 def guarded(tmp_path: Path) -> None:
     """Put the world's guard into the file."""
     with (tmp_path / "bridge.toml").open("a") as file:
-        file.write("[targets.guard]\nmax_removals = 2\nmax_removal_percent = 0\n")
+        file.write("[targets.guard]\nmax_removals = 2\nmax_removal_percent = 0\non_limit = 'hold-rest'\n")
 
 
 async def answer(tmp_path: Path, text: str, *words: str) -> Result:

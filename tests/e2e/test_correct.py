@@ -10,7 +10,7 @@ from bridge.sandbox import Sandbox
 from tests.e2e.place import Place, event, group, user
 
 MakePlace = Callable[..., Place]
-TIGHT = "max_removals = 2\nmax_removal_percent = 0\nmax_invites = 6"
+TIGHT = "max_removals = 2\nmax_removal_percent = 0\nmax_invites = 6\non_limit = 'hold-rest'"
 SECOND_SOURCE = """[[sources]]
 name = "second"
 kind = "okta-workflows"

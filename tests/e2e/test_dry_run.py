@@ -21,7 +21,8 @@ TIGHT = {
     "max_removals": 1, "max_removal_percent": 0, "team_max_removal_percent": 40, "team_min_removals": 2,
     "max_invites": 3, "protect": ["eve@*"],
 }  # fmt: skip
-guards = st.sampled_from([NO_GUARD, TIGHT])
+WAVES = TIGHT | {"max_removals": 4, "on_limit": "hold-rest", "team_min_removals": 3}
+guards = st.sampled_from([NO_GUARD, TIGHT, WAVES, WAVES | {"on_limit": "hold-wave"}])
 rules = st.sampled_from([PLAIN, MANY])
 scopes = st.sampled_from([None, "Writers"])
 

@@ -185,7 +185,7 @@ async def test_nobody_is_removed_whom_another_directory_names(world: World) -> N
 
 async def test_the_guard_holds(world: World) -> None:
     """What is beyond its limits is held, though the mirror is gone, and goes when a person approves."""
-    world.configure(guard={"max_removals": 2, "max_removal_percent": 0})
+    world.configure(guard={"max_removals": 2, "max_removal_percent": 0, "on_limit": "hold-rest"})
     people = [f"p{number}" for number in range(6)]
     await hire(world, "okta", *people)
     await world.settle()

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from bridge.plan.changes import Invite, Remove, SetRole
-from bridge.plan.guard import over_limit
+from bridge.plan.guard import over_limit, over_wave
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import (
     FORGOTTEN_REASON,
     PENDING_REASON,
+    Leaving,
+    Losses,
     Record,
     Stakes,
     Verdict,
@@ -18,7 +20,7 @@ from bridge.plan.judge import (
     judge_invites,
     judge_lowering,
     judge_removals,
-    judge_team,
+    judge_teams,
     leaving_id,
     removal_id,
     team_id,
@@ -46,12 +48,92 @@ def goes(verdicts: list[Verdict]) -> list[bool]:
     return [verdict.goes for verdict in verdicts]
 
 
+def waits(verdicts: list[Verdict]) -> list[int]:
+    """Until when they wait for others of their wave."""
+    return [verdict.until for verdict in verdicts]
+
+
+def judged(
+    names: str, window: Window, rules: GuardSettings | None = None, record: Record | None = None
+) -> list[Verdict]:
+    """What becomes of some who leave, by default with a limit of ten, at 100 s."""
+    plans, record = [leaver(name) for name in names], record or Record(now=100_000)
+    return judge_removals(rules or guard(max_removals=10), plans, record, Stakes("me"), window)
+
+
 def test_removals_count_for_those_behind_them() -> None:
-    """One before in the window, two in all: the first goes, the others wait."""
-    plans = [leaver(name) for name in "abc"]
-    verdicts = list(judge_removals(guard(), plans, Record(), Stakes("me"), Window(1, 50)))
+    """One before in the window, two in all: of a held rest the first goes, the others wait."""
+    verdicts = judged("abc", Window(1, 50), guard(on_limit="hold-rest"))
     assert goes(verdicts) == [True, False, False]
     assert verdicts[1].hold == over_limit(guard(), 2, 50)
+
+
+def test_up_to_half_of_the_limit_goes_at_once() -> None:
+    """Rounded up, all of a step together, and what was before in the window counts."""
+    for limit, before, names in ((10, 0, "abcde"), (10, 4, "a"), (1, 0, "a"), (3, 0, "ab"), (3, 1, "a")):
+        verdicts = judged(names, Window(before, 50), guard(max_removals=limit))
+        assert (goes(verdicts), waits(verdicts)) == ([True] * len(names), [0] * len(names))
+    for limit, before, names in ((10, 0, "abcdef"), (10, 4, "ab"), (10, 5, "a"), (3, 0, "abc"), (2, 1, "a")):
+        verdicts = judged(names, Window(before, 50), guard(max_removals=limit))
+        assert (goes(verdicts), waits(verdicts)) == ([True] * len(names), [105_000] * len(names))
+
+
+def test_a_wave_that_does_not_fit_is_held_as_a_whole() -> None:
+    """It is said as soon as it is known, and decided when it is over."""
+    for gathering, until in (({}, 105_000), (dict.fromkeys("abcdefghijk", 100_000), 0)):
+        verdicts = judged("abcdefghijk", Window(0, 50, gathering=gathering))
+        assert (goes(verdicts), waits(verdicts)) == ([False] * 11, [until] * 11)
+        assert verdicts[0].hold == over_wave(guard(max_removals=10), 11, 0, 50)
+    fits = judged("abcdefghij", Window(0, 50, gathering=dict.fromkeys("abcdefghij", 99_000)))
+    assert (goes(fits), waits(fits)) == ([True] * 10, [0] * 10)
+
+
+def test_of_a_wave_that_does_not_fit_only_the_rest_is_held_where_that_is_wanted() -> None:
+    """In the order of the addresses."""
+    rules = guard(max_removals=4, on_limit="hold-rest")
+    verdicts = judged("abcdef", Window(1, 50, gathering=dict.fromkeys("abcdef", 100_000)), rules)
+    assert (goes(verdicts), waits(verdicts)) == ([True] * 3 + [False] * 3, [0] * 6)
+
+
+def test_whoever_comes_later_joins_the_wave_and_does_not_put_it_off() -> None:
+    """A drip cannot postpone it for ever."""
+    window = Window(0, 50, gathering=dict.fromkeys("abcdef", 101_000))
+    assert waits(judged("g", window)) == [101_000]
+    assert goes(judged("ghijk", window)) == [False] * 5
+    ripe = Window(0, 50, gathering=dict.fromkeys("abcdef", 100_000))
+    together = judged("abcdefg", ripe)
+    assert (goes(together), waits(together)) == ([True] * 7, [0] * 7)
+
+
+def test_a_wave_that_is_larger_than_a_step_is_judged_whole() -> None:
+    """Those who are not looked at in this step count as well, but nobody twice."""
+    window = Window(0, 50, gathering=dict.fromkeys("abcdefghijkl", 100_000))
+    assert goes(judged("abcdef", window)) == [False] * 6
+    begun = Window(6, 50, frozenset("abcdef"), dict.fromkeys("defghij", 100_000))
+    assert goes(judged("ghij", begun)) == [True] * 4
+
+
+def test_a_call_that_is_repeated_is_not_counted_again() -> None:
+    """Its removal went on before; somebody who was removed, came back and leaves again counts as new."""
+    full = Window(10, 50, frozenset("abcdefghij"), {"a": 90_000})
+    assert goes(judged("ab", full)) == [True, False]
+
+
+def test_nobody_waits_where_the_limit_is_used_up_or_nothing_is_gathered() -> None:
+    """Then it is judged at once, and together all the same."""
+    verdicts = judged("a", Window(10, 50))
+    assert (waits(verdicts), verdicts[0].hold) == ([0], over_limit(guard(max_removals=10), 10, 50))
+    for names, go in (("abcdefghij", True), ("abcdefghijk", False)):
+        verdicts = judged(names, Window(0, 50), guard(max_removals=10, gather="0s"))
+        assert (goes(verdicts), waits(verdicts)) == ([go] * len(names), [0] * len(names))
+
+
+def test_who_is_judged_alone_is_no_part_of_a_wave() -> None:
+    """Approved, excepted, admins, held before: they neither wait nor count."""
+    held = Held(removal_id("c"), "m:c", "", "too many", 1, token="k")
+    record = Record({held.id: held}, {removal_id("a"): YES, removal_id("b"): NO}, 100_000)
+    verdicts = judged("abcdefgh", Window(0, 50), record=record)
+    assert (goes(verdicts), waits(verdicts)) == ([True, False, False] + [True] * 5, [0] * 8)
 
 
 def test_decisions_count_for_nobody_else() -> None:
@@ -128,6 +210,14 @@ def test_invites() -> None:
     assert goes(list(judge_invites(guard(), invites, tokens, Record(), 99))) == [True, True, True]
 
 
+def leaving(
+    rules: GuardSettings, emails: str, window: Window, record: Record | None = None, ended: str = ""
+) -> Leaving:
+    """What becomes of those who leave the only team."""
+    losses = Losses("t1", frozenset(emails), frozenset(ended), window)
+    return judge_teams(rules, [losses], record or Record(now=5), window)["t1"]
+
+
 def test_who_leaves_a_team() -> None:
     """Approved ones go, exceptions stay, the others count; who was held keeps the next ones waiting."""
     rules = guard(team_max_removal_percent=50, team_min_removals=2)
@@ -136,17 +226,46 @@ def test_who_leaves_a_team() -> None:
         leaving_id(ident, "a"): Decision(True, "boss", 1),
         leaving_id(ident, "b"): Decision(False, "boss", 1),
     }
-    free = judge_team(rules, "t1", ["a", "b", "c"], Record({}, decided, 5), Window(0, 4))
+    free = leaving(rules, "abc", Window(0, 4), Record({}, decided, 5))
     assert [*free.free, *free.approved, *free.excepted] == ["c", "a", "b"]
     assert free.hold is None
-    full = judge_team(rules, "t1", ["a", "b", "c", "d", "e"], Record({}, decided, 5), Window(0, 4))
+    full = leaving(rules, "abcde", Window(0, 4), Record({}, decided, 5))
     assert not full.free
     assert set(full.approved) == {"a"}
     assert set(full.held) == {"c", "d", "e"}
     held = Held(ident, "t:T", "", "waits", 1, emails=("a", "x"))
-    more = judge_team(rules, "t1", ["c"], Record({ident: held}, decided, 5), Window(0, 40))
+    more = leaving(rules, "c", Window(0, 40), Record({ident: held}, decided, 5))
     assert not more.free
     assert set(more.held) == {"c", "x"}
+
+
+def test_a_team_of_five_that_loses_everybody_is_held() -> None:
+    """Below `team_min_removals`, too; not a smaller one, and not for the sake of a deleted group."""
+    held = leaving(guard(), "abcde", Window(0, 5))
+    assert (held.free, held.held) == (frozenset(), frozenset("abcde"))
+    assert held.hold
+    assert held.hold.reason == "the team would lose all of its 5 members within 24 h"
+    assert leaving(guard(), "e", Window(4, 5)).hold == held.hold
+    for emails, size, ended in (("abcd", 4, ""), ("abcd", 5, ""), ("abcde", 5, "abcde")):
+        assert leaving(guard(), emails, Window(0, size), ended=ended).free == frozenset(emails)
+    assert leaving(guard(team_max_removal_percent=100), "abcde", Window(0, 5)).free == frozenset("abcde")
+
+
+def test_all_teams_together_are_judged_before_the_first() -> None:
+    """Two of three out of five teams each are ten of fifteen."""
+    losses = [Losses(team, frozenset("ab"), window=Window(0, 3)) for team in "vwxyz"]
+    found = judge_teams(guard(), losses, Record(now=5), Window(0, 15))
+    assert {(each.free, each.held) for each in found.values()} == {(frozenset(), frozenset("ab"))}
+    assert found["v"].hold
+    assert found["v"].hold.reason == (
+        "all teams together would lose 10 of 15 members within 24 h, more than team_max_removal_percent = 50"
+    )
+    few = judge_teams(guard(), losses[:4], Record(now=5), Window(0, 15))
+    assert all(each.free for each in few.values())
+    before = judge_teams(guard(), losses[:4], Record(now=5), Window(2, 15))
+    assert not any(each.free for each in before.values())
+    ended = [replace(each, ended=each.emails) for each in losses]
+    assert all(each.free for each in judge_teams(guard(), ended, Record(now=5), Window(0, 15)).values())
 
 
 def test_deleting_a_team() -> None:
@@ -155,3 +274,6 @@ def test_deleting_a_team() -> None:
     assert not judge_deletion(guard(), "T", Record(), Window(2, 9)).goes
     approved = Record({}, {deletion_id("T"): Decision(True, "boss", 1)}, 5)
     assert judge_deletion(guard(), "T", approved, Window(2, 9)).goes
+    gathering = Window(0, 9, gathering={"a": 6})
+    assert judge_deletion(guard(), "T", Record(now=5), gathering).until == 6
+    assert judge_deletion(guard(), "T", Record(now=6), gathering).until == 0

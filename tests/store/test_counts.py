@@ -30,9 +30,20 @@ async def test_removals_and_the_members_there_were(store: Store) -> None:
     assert await counts.removals(target, 0) == Window(0, 0)
     await run(target, *(("ZADD", target.key("guard"), at, f"m{at}") for at in (10, 20, 30)))
     await run(target, *(("ZADD", target.key("sizes"), at, f"{at}:{at * 2}") for at in (15, 25)))
-    assert await counts.removals(target, 20) == Window(2, 30)
-    assert await counts.removals(target, 5) == Window(3, 30)
-    assert await counts.removals(target, 26) == Window(1, 50)
+    assert await counts.removals(target, 20) == Window(2, 30, frozenset({"m20", "m30"}))
+    assert await counts.removals(target, 5) == Window(3, 30, frozenset({"m10", "m20", "m30"}))
+    assert await counts.removals(target, 26) == Window(1, 50, frozenset({"m30"}))
+    await run(target, ("ZADD", target.key("gathering"), 35, "m40"))
+    assert await counts.removals(target, 26) == Window(1, 50, frozenset({"m30"}), {"m40": 35})
+
+
+async def test_losses_of_all_teams(store: Store) -> None:
+    """Against all who are in them, and those whom they have lost."""
+    target = TargetStore(store, "gitbook-acme-1")
+    await run(target, ("SADD", target.roster_key("t1"), "a", "b"), ("SADD", target.roster_key("t2"), "a"))
+    lost = [("ZADD", target.key("losses"), at, counts.loss_of("t1", f"m{at}")) for at in (10, 20)]
+    await run(target, *lost)
+    assert await counts.all_losses(target, ["t1", "t2", "t3"], 15) == Window(1, 4)
 
 
 async def test_losses_of_a_team(store: Store) -> None:

@@ -3,11 +3,12 @@
 import pytest
 
 from bridge.plan.guard import parked_id
+from bridge.plan.steps import GATHERS
 from bridge.targets.base import Removal
-from tests.workers.world import DAY, HOUR, MINUTE, World
+from tests.workers.world import DAY, HOUR, MINUTE, SECOND, World
 
 PEOPLE = [f"p{number:02}" for number in range(20)]
-TIGHT = {"guard": {"max_removals": 3, "max_removal_percent": 0}}
+TIGHT = {"guard": {"max_removals": 3, "max_removal_percent": 0, "on_limit": "hold-rest"}}
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ async def test_what_is_parked_is_released_when_its_cause_is_gone(firm: World, ho
 
 async def test_the_limit_is_a_share_of_many_members(world: World) -> None:
     """The larger of count and share counts, of the members known at the window's start."""
-    world.configure(teams=[], guard={"max_removals": 2, "max_removal_percent": 10})
+    world.configure(teams=[], guard={"max_removals": 2, "max_removal_percent": 10, "on_limit": "hold-rest"})
     people = [f"p{number:02}" for number in range(60)]
     await world.hire(*people)
     await world.settle()
@@ -168,6 +169,122 @@ async def test_ids_of_parked_items_are_stable(firm: World) -> None:
     await firm.fire("p03")
     await firm.settle()
     assert (await firm.held("m:p03")).id == first
+
+
+# waves
+
+
+@pytest.fixture
+async def staff(world: World) -> World:
+    """Twenty people, ten removals a day."""
+    world.configure(teams=[], guard={"max_removals": 10, "max_removal_percent": 0})
+    await world.hire(*PEOPLE)
+    await world.settle()
+    return world
+
+
+async def test_a_wave_of_fifteen_leavers_is_held_whole(staff: World) -> None:
+    """Nobody is removed because of how their address begins; approved, all of them go."""
+    await staff.fire(*PEOPLE[:15])
+    await staff.settle()
+    assert set(staff.members()) == set(PEOPLE)
+    assert names(await staff.parked()) == set(PEOPLE[:15])
+    assert "a wave of 15 removals goes beyond the limit" in (await staff.parked())["m:p00"]
+    await staff.approve()
+    await staff.settle()
+    assert (set(staff.members()), await staff.parked()) == (set(PEOPLE[15:]), {})
+
+
+async def test_one_body_after_the_other_is_one_wave(staff: World) -> None:
+    """The first go at once; whoever leaves once half of the limit is used waits for those behind."""
+    await staff.fire(*PEOPLE[:5])
+    await staff.turn()
+    assert set(staff.members()) == set(PEOPLE[5:])
+    for name in PEOPLE[5:12]:
+        await staff.fire(name)
+        await staff.turn()
+    assert set(staff.members()) == set(PEOPLE[5:])
+    await staff.settle()
+    assert names(await staff.parked()) == set(PEOPLE[5:12])
+
+
+async def test_a_wave_that_fits_goes_when_it_has_gathered(staff: World) -> None:
+    """Five seconds after its first, however many come after; meanwhile it counts as due, not as waiting."""
+    await staff.fire(*PEOPLE[:6])
+    await staff.turn()
+    counts = await staff.docs.counts(staff.now)
+    assert (counts.due, counts.waiting, staff.removals()) == (6, 0, 0)
+    staff.sleep(4 * SECOND)
+    await staff.fire("p06")
+    await staff.turn()
+    counts = await staff.docs.counts(staff.now)
+    assert (counts.due, counts.waiting, staff.removals()) == (7, 0, 0)
+    staff.sleep(1 * SECOND)
+    await staff.turn()
+    assert (set(staff.members()), await staff.parked()) == (set(PEOPLE[7:]), {})
+    assert (await staff.docs.counts(staff.now)).due == 0
+    assert await staff.store.call("EXISTS", staff.docs.key("gathering")) == 0
+
+
+async def test_a_wave_survives_its_worker(staff: World) -> None:
+    """Another one judges it when its time has come."""
+    await staff.fire(*PEOPLE[:8])
+    await staff.turn()
+    staff.worker = staff.new_worker()
+    staff.sleep(2 * SECOND)
+    await staff.turn()
+    assert staff.removals() == 0
+    staff.sleep(3 * SECOND)
+    await staff.turn()
+    assert set(staff.members()) == set(PEOPLE[8:])
+
+
+async def test_who_comes_back_while_the_wave_gathers_is_no_part_of_it(staff: World) -> None:
+    """Eleven would be too many; a glitch that is over within seconds has done nothing."""
+    for name in PEOPLE[:11]:
+        await staff.active(name, False)
+    await staff.turn()
+    for name in PEOPLE[:9]:
+        await staff.active(name, True)
+    await staff.settle()
+    assert (set(staff.members()), await staff.parked()) == (set(PEOPLE) - {"p09", "p10"}, {})
+
+
+async def test_a_wave_whose_calls_fail_is_not_counted_twice(staff: World) -> None:
+    """Ten of ten fit; that GitBook answers 503 for a while changes nothing about it."""
+    await staff.fire(*PEOPLE[:10])
+    await staff.turn()
+    staff.sandbox.inject(next=[{"match": "DELETE .*/members/", "fault": "503", "times": 20}])
+    await staff.settle()
+    assert (set(staff.members()), await staff.parked()) == (set(PEOPLE[10:]), {})
+
+
+async def test_a_plan_tells_of_a_wave_what_the_worker_does(staff: World) -> None:
+    """Who waits for others is to be done; a wave that is too large is held."""
+    await staff.fire(*PEOPLE[:6])
+    await staff.fold()
+    plan = await staff.plan()
+    assert [(step.held, step.waits) for step in plan.steps] == [(None, GATHERS)] * 6
+    await staff.fire(*PEOPLE[6:11])
+    await staff.turn()
+    plan = await staff.plan()
+    assert [step.waits for step in plan.steps] == [GATHERS] * 11
+    assert all("a wave of 11 removals" in (step.held or "") for step in plan.steps)
+    assert plan.seats["removed"] == 0
+
+
+async def test_a_team_is_not_deleted_before_the_wave_that_gathers_is_judged(world: World) -> None:
+    """Removals come first, and both are counted."""
+    world.configure(guard={"max_removals": 3, "max_removal_percent": 0})
+    await world.hire(*PEOPLE[:5])
+    await world.group("g1", "T", "p04")
+    await world.settle()
+    await world.take_out("g1", "p04")
+    await world.settle()
+    await world.tell("group.deleted", group=("g1", None))
+    await world.fire(*PEOPLE[:3])
+    await world.settle()
+    assert (set(world.members()), set(await world.parked())) == ({"p03", "p04"}, {"t:T"})
 
 
 # who needs a person, whatever the number
@@ -453,6 +570,91 @@ async def test_a_group_deleted_by_mistake_and_made_again_lets_go_of_them(firm: W
     assert (firm.teams(), await firm.parked()) == ({"Writers": set(PEOPLE)}, {})
 
 
+@pytest.fixture
+async def teams(world: World) -> World:
+    """Six teams of nine, and one of four."""
+    world.configure()
+    people = [f"t{team}m{number}" for team in range(6) for number in range(9)]
+    await world.hire(*people, *PEOPLE[:4])
+    for team in range(6):
+        await world.group(f"g{team}", f"Team {team}", *people[team * 9 : team * 9 + 9])
+    await world.group("g6", "Small", *PEOPLE[:4])
+    await world.settle()
+    return world
+
+
+async def test_six_teams_that_one_body_empties_keep_their_people(teams: World) -> None:
+    """Each loses less than ten, and all of them lose all; approved, they go."""
+    before = teams.teams()
+    for team in range(6):
+        await teams.take_out(f"g{team}", *(f"t{team}m{number}" for number in range(9)))
+    await teams.take_out("g6", *PEOPLE[:4])
+    await teams.settle()
+    assert teams.teams() == before
+    assert set(await teams.parked()) == {f"t:{title}" for title in before}
+    await teams.approve()
+    await teams.settle()
+    assert (teams.teams(), await teams.parked()) == ({title: set() for title in before}, {})
+
+
+async def test_most_of_many_small_teams_is_too_much_for_all_of_them_together(teams: World) -> None:
+    """Six of nine in each of six teams: none of them loses all, nor ten."""
+    for team in range(6):
+        await teams.take_out(f"g{team}", *(f"t{team}m{number}" for number in range(6)))
+    await teams.settle()
+    parked = await teams.parked()
+    assert set(parked) == {f"t:Team {team}" for team in range(6)}
+    assert "all teams together would lose 36 of 58 members within 24 h" in parked["t:Team 0"]
+    plan = await teams.plan()
+    assert [step.held for step in plan.steps] == [parked["t:Team 0"]] * 6
+
+
+async def test_a_drip_of_losses_from_all_teams_is_held_beyond_the_share(teams: World) -> None:
+    """One team an hour; the window has them all."""
+    for team in range(6):
+        await teams.take_out(f"g{team}", *(f"t{team}m{number}" for number in range(6)))
+        await teams.settle()
+        teams.sleep(HOUR)
+    assert set(await teams.parked()) == {"t:Team 4", "t:Team 5"}
+
+
+async def test_one_team_that_loses_everybody_is_held(teams: World) -> None:
+    """Nine are fewer than `team_min_removals`; four are fewer than five."""
+    await teams.take_out("g0", *(f"t0m{number}" for number in range(9)))
+    await teams.take_out("g6", *PEOPLE[:4])
+    await teams.settle()
+    assert "the team would lose all of its 9 members" in (await teams.parked())["t:Team 0"]
+    assert teams.teams()["Small"] == set()
+    await teams.add("g0", *(f"t0m{number}" for number in range(9)))
+    await teams.settle()
+    assert (len(teams.teams()["Team 0"]), await teams.parked()) == (9, {})
+
+
+async def test_people_who_leave_the_company_are_no_loss_of_their_teams(teams: World) -> None:
+    """Eight of nine leave, the ninth changes the team."""
+    teams.configure(guard={"max_removals": 100})
+    await teams.fire(*(f"t0m{number}" for number in range(8)))
+    await teams.take_out("g0", "t0m8")
+    await teams.settle()
+    assert (teams.teams()["Team 0"], await teams.parked()) == (set(), {})
+
+
+async def test_small_teams_whose_groups_are_deleted_go(teams: World) -> None:
+    """Somebody has deleted them on purpose, and each is too small for the guard of a single team."""
+    for team in range(6):
+        await teams.tell("group.deleted", group=(f"g{team}", None))
+    await teams.settle()
+    assert (set(teams.teams()), await teams.parked()) == ({"Small"}, {})
+
+
+async def test_small_teams_that_a_rule_forgets_keep_their_people(teams: World) -> None:
+    """The configuration is no deletion of groups."""
+    teams.configure(teams=[{"group": "Small"}])
+    await teams.settle()
+    assert {len(teams.teams()[f"Team {team}"]) for team in range(6)} == {9}
+    assert set(await teams.parked()) == {f"t:Team {team}" for team in range(6)}
+
+
 async def test_people_who_may_not_leave_a_team_stay_until_they_come_and_go_again(firm: World) -> None:
     """A rejected loss is an exception for those it names, and for nobody else."""
     await firm.take_out("g1", *PEOPLE[:12])
@@ -583,7 +785,7 @@ async def test_a_removal_counts_from_its_intent(firm: World) -> None:
 
 async def test_the_number_of_members_is_right_though_nothing_happened_since(world: World) -> None:
     """The share is of those who were members, not of the nobody there was before the first import."""
-    world.configure(teams=[], guard={"max_removals": 0, "max_removal_percent": 25})
+    world.configure(teams=[], guard={"max_removals": 0, "max_removal_percent": 25, "on_limit": "hold-rest"})
     await world.hire(*PEOPLE)
     await world.settle()
     world.sleep(9 * DAY)

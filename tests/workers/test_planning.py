@@ -80,7 +80,7 @@ async def test_a_role_from_before_moves_along_with_the_address(world: World) -> 
 
 async def test_what_was_approved_is_shown_and_what_was_rejected_is_not(world: World) -> None:
     """A decision counts in the plan as it counts for the worker."""
-    world.configure(teams=[], guard={"max_removals": 1, "max_removal_percent": 0})
+    world.configure(teams=[], guard={"max_removals": 1, "max_removal_percent": 0, "on_limit": "hold-rest"})
     await world.hire(*PEOPLE)
     await world.settle()
     await world.fire(*PEOPLE[:5])
@@ -96,7 +96,7 @@ async def test_what_was_approved_is_shown_and_what_was_rejected_is_not(world: Wo
 async def test_the_guard_counts_in_the_plan_as_in_the_worker(world: World) -> None:
     """Removals within the window, members at its start, losses of a team, invites."""
     guard = {"max_removals": 0, "max_removal_percent": 25, "team_min_removals": 3, "max_invites": 12}
-    world.configure(guard=guard)
+    world.configure(guard=guard | {"on_limit": "hold-rest"})
     await world.hire(*PEOPLE)
     await world.group("g1", "Writers", *PEOPLE)
     await world.settle()
@@ -104,7 +104,7 @@ async def test_the_guard_counts_in_the_plan_as_in_the_worker(world: World) -> No
     await world.settle()
     await world.fire("p00")
     await world.settle()
-    world.configure(mode="dry-run", guard=guard | {"max_invites": 2})
+    world.configure(mode="dry-run", guard=guard | {"max_invites": 2, "on_limit": "hold-rest"})
     await world.fire("p01", "p02", "p03")
     await world.take_out("g1", *PEOPLE[4:11])
     await world.hire("x1", "x2", "x3")
