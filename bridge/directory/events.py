@@ -8,6 +8,8 @@ from msgspec import Struct
 
 _ORDER_BITS = 9
 _ORDER_MAX = (1 << _ORDER_BITS) - 1
+_QUOTE_BITS = 20  # by so many a quote's stamp is shifted down: it keeps about a second of its order
+_QUOTES_END = 1 << 33  # no quote's stamp reaches it before the year 2240, no other is below it
 
 
 class EventName(StrEnum):
@@ -40,19 +42,27 @@ EVENT_NAMES = {name.value: name for name in EventName}  # finding one here is fa
 
 
 class UserNews(Struct, frozen=True):
-    """What an event says of a user. None: it says nothing of that field."""
+    """What an event says of a user. None: it says nothing of that field.
+
+    `updated`: when that was so, unix milliseconds, where the event is about something else and quotes it.
+    """
 
     id: str
     email: str | None = None
     active: bool | None = None
+    updated: int | None = None
 
 
 class GroupNews(Struct, frozen=True):
-    """What an event says of a group. `members`: the whole list, as PUT-style providers tell it."""
+    """What an event says of a group. `members`: the whole list, as PUT-style providers tell it.
+
+    `updated`: as of `UserNews`.
+    """
 
     id: str
     name: str | None = None
     members: tuple[str, ...] | None = None
+    updated: int | None = None
 
 
 class News(Struct, frozen=True):
@@ -114,6 +124,21 @@ def is_negative(stamp: int) -> bool:
     return bool(stamp & 1)
 
 
+def quoted(stamp: int, updated: int | None) -> int:
+    """Return the stamp of what an event of this stamp only quotes of a user or group.
+
+    A quote is as old as the sender says (`updated`, unix milliseconds), and never newer than the event.
+    Without that it only fills gaps: it ranks below all that was ever told, quotes among themselves in the
+    order of their events.
+    """
+    return stamp >> _QUOTE_BITS if updated is None else min(positive(stamp), make_stamp(updated, 0, False))
+
+
+def known_time(stamp: int) -> int:
+    """Return the stamp's time in unix milliseconds, 0 for what was only quoted: when is not known."""
+    return 0 if stamp < _QUOTES_END else stamp_time(stamp)
+
+
 def stamp_time(stamp: int) -> int:
     """Return the stamp's time in unix milliseconds."""
     return stamp >> (_ORDER_BITS + 1)
@@ -164,9 +189,13 @@ def encode_event(event: DirectoryEvent) -> dict[str, Any]:
     out: dict[str, Any] = {"n": event.name.value, "t": event.stamp}
     if event.user:
         out["u"] = [event.user.id, event.user.email, event.user.active]
+        if event.user.updated is not None:
+            out["u"].append(event.user.updated)
     if event.group:
         members = None if event.group.members is None else list(event.group.members)
         out["g"] = [event.group.id, event.group.name, members]
+        if event.group.updated is not None:
+            out["g"].append(event.group.updated)
     out["s"], out["d"], out["r"] = event.source, event.delivery, event.received
     return out
 
@@ -177,13 +206,18 @@ def decode_event(row: dict[str, Any]) -> DirectoryEvent:
     Raises KeyError, TypeError or ValueError for a row that it did not write.
     """
     user, group = row.get("u"), row.get("g")
-    members = group[2] if group else None
     return DirectoryEvent(
         EVENT_NAMES[row["n"]],
         int(row["t"]),
-        UserNews(user[0], user[1], user[2]) if user else None,
-        GroupNews(group[0], group[1], None if members is None else tuple(members)) if group else None,
+        UserNews(*user) if user else None,
+        _decode_group(*group) if group else None,
         row["s"],
         row["d"],
         int(row["r"]),
     )
+
+
+def _decode_group(
+    ident: str, name: str | None, members: list[str] | None, updated: int | None = None
+) -> GroupNews:
+    return GroupNews(ident, name, None if members is None else tuple(members), updated)

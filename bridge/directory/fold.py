@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative
+from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative, quoted
 from bridge.directory.groups import (
     MOST_LISTS,
     Group,
@@ -74,10 +74,11 @@ def fold(mirror: Mirror, events: list[DirectoryEvent]) -> Touched:
     """Fold events into the mirror, in the order of the journal; the end does not depend on that order."""
     touched = Touched()
     for event in events:
-        if event.user:
-            _fold_user(mirror, touched, event, event.user)
-        if event.group:
-            _fold_group(mirror, touched, event, event.group)
+        user, group, of_user, of_group = _told(event)
+        if user:
+            _fold_user(mirror, touched, event.name, user, of_user)
+        if group:
+            _fold_group(mirror, touched, event.name, group, of_group)
         if event.user and event.group and event.name.is_membership:
             pair = (event.group.id, event.user.id)
             before = mirror.memberships.get(pair, Membership())
@@ -86,9 +87,26 @@ def fold(mirror: Mirror, events: list[DirectoryEvent]) -> Touched:
     return touched
 
 
-def _fold_user(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: UserNews) -> None:
+def _told(event: DirectoryEvent) -> tuple[UserNews | None, GroupNews | None, int, int]:
+    """Return what an event says of its user and group, and the stamps of that.
+
+    A membership's event is about neither of them: it quotes them, perhaps from long before. One that takes
+    somebody out of a group gives nothing: no address, no name, and nobody is active by it.
+    """
+    user, group = event.user, event.group
+    if not event.name.is_membership:
+        return user, group, event.stamp, event.stamp
+    of_user = quoted(event.stamp, user.updated if user else None)
+    of_group = quoted(event.stamp, group.updated if group else None)
+    if event.name is EventName.USER_REMOVED:
+        user = user and UserNews(user.id, active=False if user.active is False else None)
+        group = group and GroupNews(group.id)
+    return user, group, of_user, of_group
+
+
+def _fold_user(mirror: Mirror, touched: Touched, name: EventName, news: UserNews, stamp: int) -> None:
     before = mirror.users.get(news.id)
-    after = tell_user(before or User(), event.name, news, event.stamp)
+    after = tell_user(before or User(), name, news, stamp)
     if after == before:
         return
     mirror.users[news.id] = after
@@ -105,9 +123,9 @@ def _shown_user(user: User) -> tuple[object, ...]:
     return user.email, user.active, user.former, user.deleted_at, user.episode
 
 
-def _fold_group(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: GroupNews) -> None:
+def _fold_group(mirror: Mirror, touched: Touched, name: EventName, news: GroupNews, stamp: int) -> None:
     before = mirror.groups.get(news.id)
-    after = tell_group(before or Group(), event.name, news, event.stamp)
+    after = tell_group(before or Group(), name, news, stamp)
     if after != before:
         mirror.groups[news.id] = after
         touched.groups.add(news.id)
@@ -117,10 +135,10 @@ def _fold_group(mirror: Mirror, touched: Touched, event: DirectoryEvent, news: G
             touched.renamed.add((news.id, before.name))
         if after.name and not (before and before.name):
             touched.resolved.add(f"g:{news.id}")
-    if event.name is EventName.GROUP_CREATED:  # nobody was in it before, so its first list is news
-        _fold_list(mirror, touched, news.id, (), event.stamp)
-    if news.members is not None and event.name is not EventName.GROUP_DELETED:
-        _fold_list(mirror, touched, news.id, news.members, event.stamp)
+    if name is EventName.GROUP_CREATED:  # nobody was in it before, so its first list is news
+        _fold_list(mirror, touched, news.id, (), stamp)
+    if news.members is not None and name is not EventName.GROUP_DELETED:
+        _fold_list(mirror, touched, news.id, news.members, stamp)
 
 
 def _shown_group(group: Group) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.settings import SourceSettings
@@ -32,7 +33,7 @@ from bridge.sources.bodies import (
     unknown_state,
     with_key,
 )
-from bridge.sources.moments import timed
+from bridge.sources.moments import parse_moment, timed
 from bridge.sources.stamped import check_stamped, sign_stamped
 
 HEADER = "workos-signature"
@@ -89,6 +90,8 @@ def _read(
         row, where = _part(name, data, "user")
         user, note = _user(row, where), unknown_state(row, "state", where, _STATES.keys())
     group = None if name.is_user else _group(*_part(name, data, "group"))
+    if name.is_membership:
+        user, group = _quoted(data, user, group)
     news = News(name, user, group, told, read_directory_id(data, "data"))
     item = noted(timed(news, element, "created_at"), note)
     return with_key(item, make_key, index, element)
@@ -116,6 +119,17 @@ def _part(name: EventName, data: Mapping[str, Any], part: str) -> tuple[Mapping[
     if not name.is_membership:
         return data, "data"
     return as_object(data.get(part), f"data.{part}"), f"data.{part}"
+
+
+def _quoted(
+    data: Mapping[str, Any], user: UserNews | None, group: GroupNews | None
+) -> tuple[UserNews | None, GroupNews | None]:
+    """Return the user and group of a membership with the times since when they have been as quoted."""
+    moments = [parse_moment(lenient_text(data[part], "updated_at") or "") for part in ("user", "group")]
+    return (
+        user and replace(user, updated=moments[0]),
+        group and replace(group, updated=moments[1]),
+    )
 
 
 def _user(told: Mapping[str, Any], where: str) -> UserNews:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from bridge.directory.events import DirectoryEvent, stamp_time
+from bridge.directory.events import DirectoryEvent, known_time
 from bridge.directory.fold import Mirror, Pair, Touched, needs, tells_list
 from bridge.directory.groups import (
     Group,
@@ -350,13 +350,13 @@ def _view(
         group, row = groups.get(group_ref, Group()), rows.get((group_ref, ref), Membership())
         shown[group_ref] = GroupView(group_ref, split_ref(group_ref)[1], group.name)
         if row.lasts(user, group):
-            member_at[group_ref] = stamp_time(row.at)
+            member_at[group_ref] = known_time(row.at)
         else:
-            out_at[group_ref] = stamp_time(row.ended_at(user, group))
+            out_at[group_ref] = known_time(row.ended_at(user, group))
         if row.holds(user, group):
             held.append(shown[group_ref])
     return UserView(
         ref, user.email, user.active, user.exists, user.episode, tuple(held), tuple(shown.values()),
-        user.former, stamp_time(user.life_at), stamp_time(user.email_at),
+        user.former, known_time(user.life_at), known_time(user.email_at),
         member_at, out_at,
     )  # fmt: skip

@@ -55,6 +55,63 @@ def folded(*events: DirectoryEvent) -> tuple[Mirror, Touched]:
     return mirror, fold(mirror, list(events))
 
 
+# -- what an event only quotes
+
+
+def test_quote_is_no_newer_than_its_own_time() -> None:
+    """A membership told at 41 s with the user as of 1 s does not bring back who left at 40 s."""
+    ana = UserNews("u1", "a@x.test", True, 1000)
+    left = of_user(UPDATED, 40_000, active=False)
+    for name in (ADDED, REMOVED):
+        for events in ([left, of_member(name, 41_000, ana)], [of_member(name, 41_000, ana), left]):
+            mirror, _ = folded(of_user(CREATED, 1000), *events)
+            assert not mirror.users["u1"].active
+    back = UserNews("u1", "a@x.test", True, 50_000)
+    mirror, _ = folded(of_user(CREATED, 1000), left, of_member(ADDED, 41_000, back))
+    assert mirror.users["u1"].active, "as of the event at the latest: it was told then"
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_quote_without_a_time_fills_gaps_only(active: bool) -> None:
+    """Whatever is told, before or after, counts more; a newer quote counts more than an older one."""
+    first = of_member(ADDED, 10_000, UserNews("u1", "old@x.test", not active))
+    quote = of_member(ADDED, 41_000, UserNews("u1", "new@x.test", active))
+    for events in ([first, quote], [quote, first]):
+        mirror, _ = folded(*events)
+        assert (mirror.users["u1"].active, mirror.users["u1"].email) == (active, "new@x.test")
+    told = of_user(UPDATED, 40_000, "told@x.test", not active)
+    for events in ([told, quote], [quote, told]):
+        mirror, _ = folded(*events)
+        assert (mirror.users["u1"].active, mirror.users["u1"].email) == (not active, "told@x.test")
+
+
+def test_quoted_name_of_a_group_fills_a_gap_only() -> None:
+    """A late event of a membership does not give a group its old name back."""
+    writers, authors = GroupNews("g1", "Writers"), GroupNews("g1", "Authors")
+    added = DirectoryEvent(ADDED, make_stamp(41_000, 0, False), UserNews("u1"), writers)
+    renamed = DirectoryEvent(CHANGED, make_stamp(40_000, 0, False), None, authors)
+    assert folded(added)[0].groups["g1"].name == "Writers"
+    for events in ([added, renamed], [renamed, added]):
+        assert folded(*events)[0].groups["g1"].name == "Authors"
+
+
+def test_what_takes_somebody_out_gives_nothing() -> None:
+    """No address, no name, and nobody is active by it; that they are inactive counts."""
+    quoted = DirectoryEvent(
+        REMOVED,
+        make_stamp(41_000, 0, False),
+        UserNews("u1", "a@x.test", True, 41_000),
+        GroupNews("g1", "Writers"),
+    )
+    mirror, _ = folded(of_user(UPDATED, 1000, active=False), quoted)
+    assert not mirror.users["u1"].active
+    assert (mirror.users["u1"].email, mirror.groups["g1"].name) == (None, None)
+    mirror, _ = folded(
+        of_user(UPDATED, 1000, active=True), of_member(REMOVED, 41_000, UserNews("u1", None, False, 2000))
+    )
+    assert not mirror.users["u1"].active
+
+
 # -- what counts in the end: exists, active and address of each user, name of each group, who is in it
 
 State = tuple[
@@ -134,6 +191,11 @@ def signed(stamp: int, gives: bool) -> int:
     return positive(stamp) if gives else negative(stamp)
 
 
+def quote(event: DirectoryEvent, updated: int | None) -> int:
+    """When something is so that an event quotes: before all that was ever told, if it does not say."""
+    return event.stamp >> 20 if updated is None else min(event.stamp, make_stamp(updated, 0, False))
+
+
 def _of_user(event: DirectoryEvent) -> Iterator[Step]:
     user, stamp, name = event.user, event.stamp, event.name
     if user is None:
@@ -143,10 +205,12 @@ def _of_user(event: DirectoryEvent) -> Iterator[Step]:
     if name is DELETED:
         yield negative(stamp), "", "end", (user.id,)
     active = True if user.active is None and name is CREATED else user.active
-    if active is not None and name is not DELETED:
-        yield signed(stamp, active), "", "switch", (user.id, active)
-    if user.email:
-        yield stamp, user.email, "call", (user.id, user.email)
+    gives = name is not REMOVED
+    told = quote(event, user.updated) if event.group else stamp
+    if active is not None and name is not DELETED and (gives or not active):
+        yield signed(told, active), "", "switch", (user.id, active)
+    if user.email and gives:
+        yield told, user.email, "call", (user.id, user.email)
     if event.group and name in (ADDED, REMOVED):
         yield signed(stamp, name is ADDED), "", "move", (event.group.id, user.id, name is ADDED)
 
@@ -158,8 +222,9 @@ def _of_group(event: DirectoryEvent) -> Iterator[Step]:
         yield event.stamp, "", "begin", (event.group.id,)
     if event.name is GONE:
         yield negative(event.stamp), "", "end", (event.group.id,)
-    if event.group.name:
-        yield event.stamp, event.group.name, "call", (event.group.id, event.group.name)
+    if event.group.name and event.name is not REMOVED:
+        told = quote(event, event.group.updated) if event.user else event.stamp
+        yield told, event.group.name, "call", (event.group.id, event.group.name)
 
 
 def _of_lists(gid: str, events: Sequence[DirectoryEvent]) -> list[Step]:
@@ -203,7 +268,8 @@ def deliver(events: Sequence[DirectoryEvent], cuts: Iterable[int] = ()) -> Mirro
 
 stamps = st.builds(make_stamp, st.integers(1, 6), st.integers(0, 1), st.just(False))
 emails = st.sampled_from([None, "a@x.test", "b@x.test"])
-user_news = st.builds(UserNews, st.sampled_from(USERS), emails, st.sampled_from([None, True, False]))
+updates = st.sampled_from([None, 1, 2, 3, 9])
+user_news = st.builds(UserNews, st.sampled_from(USERS), emails, st.sampled_from([None, True, False]), updates)
 group_news = st.builds(GroupNews, st.sampled_from(GROUPS), st.sampled_from([None, "Writers", "Editors"]))
 user_events = st.builds(DirectoryEvent, st.sampled_from([CREATED, UPDATED, DELETED]), stamps, user_news)
 group_events = st.builds(

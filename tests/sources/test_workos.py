@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.settings import SourceSettings
@@ -123,10 +124,9 @@ def test_user_and_group_events_are_read(event: str, user: UserNews | None, group
 
 @pytest.mark.parametrize("event", ["group.user_added", "group.user_removed"])
 def test_membership_is_nested(event: str) -> None:
-    """User and group stand beside the directory's id."""
-    expected = News(
-        EventName(event), MARCELINA, DEVELOPERS, CREATED_AT, "directory_01EHWNCE74X7JSDV0X3SZ3KJNY"
-    )
+    """User and group stand beside the directory's id, with the times since when they are as quoted."""
+    user, group = replace(MARCELINA, updated=CREATED_AT), replace(DEVELOPERS, updated=CREATED_AT)
+    expected = News(EventName(event), user, group, CREATED_AT, "directory_01EHWNCE74X7JSDV0X3SZ3KJNY")
     assert expected == only(parse(FIXTURES[f"dsync.{event}"]))
 
 
