@@ -76,29 +76,36 @@ async def make_plan(
 async def plan_without(
     settings: Settings, target: TargetSettings, store: TargetStore, client: Target, now: int, directory: str
 ) -> Plan:
-    """Work out what would become of everyone in a directory (by its configured name) if it did not count.
+    """Work out what would become of everyone in a directory if it did not count.
+
+    `directory`: its configured name, or for one connection alone with the sender's id.
 
     It reads and writes what `make_plan` does. Raises TargetError.
     """
     names = await followed(settings, target, store) - {directory}
     teams = await store.teams()
     left = {title: _without(team, directory) for title, team in teams.items()}
-    draft = Draft(target, store, client, now, names, left)
+    draft = Draft(target, store, client, now, names, left, without={directory})
     draft.titles = {title for title in teams if teams[title] != left[title]}
     return await _work_out(draft, await _everyone_in(store, directory))
 
 
 def _without(team: TeamBinding, directory: str) -> TeamBinding:
     """Return a team that the groups of a directory do not map to."""
-    groups = tuple(ref for ref in team.groups if directory_name(split_ref(ref)[0]) != directory)
+    groups = tuple(ref for ref in team.groups if not _is_of(split_ref(ref)[0], directory))
     return replace(team, groups=groups)
+
+
+def _is_of(journal: str, directory: str) -> bool:
+    """Tell whether a journal is of a directory, or the one connection that is meant."""
+    return directory in (journal, directory_name(journal))
 
 
 async def _everyone_in(store: TargetStore, directory: str) -> set[str]:
     """Return every address, current or former, of a directory's users."""
     mirror, emails = MirrorStore(store.store), set[str]()
     for journal in sorted(await Journal(store.store).directories()):
-        if directory_name(journal) == directory:
+        if _is_of(journal, directory):
             async for addresses in mirror.addresses_in(journal):
                 emails |= addresses
     return emails
@@ -169,6 +176,7 @@ class Draft:
     gathering: set[str] = field(default_factory=set)
     left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: int = 0
+    without: Collection[str] = ()
 
     @property
     def start(self) -> int:
@@ -244,7 +252,8 @@ class Draft:
 
     async def add_people(self, emails: Iterable[str]) -> None:
         """Plan for more people, with what is known of them, or is read because it must be."""
-        for person in await MirrorStore(self.store.store).people(sorted(emails), self.names):
+        mirror = MirrorStore(self.store.store, self.without)
+        for person in await mirror.people(sorted(emails), self.names):
             self.persons[person.email] = person
             self.wanted[person.email] = want(person, self.target)
         await self._read([email for email in emails if email in self.persons])

@@ -4,6 +4,9 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+import orjson
+
+from bridge.directory.connections import Connection, encode_connection, fold_connection
 from bridge.directory.events import DirectoryEvent
 from bridge.directory.fold import Mirror, Touched, fold, tells_list
 from bridge.store.commit import LeaseLostError, fit
@@ -12,7 +15,13 @@ from bridge.store.erasure import Erased, read_erased
 from bridge.store.journal import START
 from bridge.store.lease import Lease, acquire
 from bridge.store.marked import note_marked
-from bridge.store.mirror import Command, directory_name, make_ref
+from bridge.store.mirror import (
+    Command,
+    connections_key,
+    directory_name,
+    make_ref,
+    read_connection,
+)
 from bridge.store.targets import GROUP, MEMBER, cause_row
 from bridge.store.told import Told
 from bridge.store.tombstones import Tombstones
@@ -38,8 +47,11 @@ async def fold_directory(worker: Worker, directory: str) -> int:
         horizon = await Tombstones(worker.store, directory).horizon()
         erased = await read_erased(worker.store, directory)
         unmarked = set(await worker.store.call("SMEMBERS", _unmarked_key(worker, directory)))
+        connection = await read_connection(worker.store, directory)
         while time.monotonic() < ends and not worker.stopping.is_set():
-            folded = await _fold_batch(worker, lease, directory, horizon, erased, unmarked)
+            folded, connection = await _fold_batch(
+                worker, lease, directory, horizon, erased, unmarked, connection
+            )
             unmarked.clear()
             count += folded
             if not folded and await _release(worker, lease, directory):
@@ -57,18 +69,25 @@ async def _release(worker: Worker, lease: Lease, directory: str) -> bool:
 
 
 async def _fold_batch(
-    worker: Worker, lease: Lease, directory: str, horizon: int, erased: Erased, unmarked: Collection[str]
-) -> int:
+    worker: Worker,
+    lease: Lease,
+    directory: str,
+    horizon: int,
+    erased: Erased,
+    unmarked: Collection[str],
+    connection: Connection,
+) -> tuple[int, Connection]:
     """Fold one batch; nothing of it counts until the cursor has moved, so a crash only repeats it.
 
     `horizon`: of the tombstones; `erased`: users who were; `unmarked`: objects that a batch which was
-    not finished may not have marked.
+    not finished may not have marked; `connection`: what is known of it. Returns how many events there were
+    and what is known of the connection then.
     """
     journal = worker.journal
     cursor = await journal.cursor(directory)
     rows = await journal.read(directory, cursor, BATCH)
     if not rows:
-        return 0
+        return 0, connection
     known = [(ident, event) for ident, event in rows if event]
     if len(known) < len(rows):
         worker.log.error("fold.unreadable_rows", directory=directory, count=len(rows) - len(known))
@@ -80,6 +99,10 @@ async def _fold_batch(
     touched = fold(mirror, events)
     news = await worker.mirror.addresses(directory, mirror, touched)
     emails = set[str]().union(*news.values())
+    after = fold_connection(connection, events)
+    if after.ended != connection.ended:  # whoever is in it is planned anew
+        async for addresses in worker.mirror.addresses_in(directory):
+            emails |= addresses
     objects = {*unmarked, *_objects(directory, emails, touched)}
     commands = list(worker.mirror.writes(directory, mirror, touched))
     commands += Tombstones(worker.store, directory).note(mirror, touched, worker.clock())
@@ -89,6 +112,8 @@ async def _fold_batch(
     last = [*worker.mirror.counts(directory, touched), *note_late(worker, directory, late)]
     last += drop_erased(worker, directory, gone)
     last += chains.note(told, before)
+    if after != connection:
+        last.append(_connection_row(worker, directory, after))
     for target in worker.targets_of(directory_name(directory)):
         last.append(note_marked(target, directory, cursor, rows[-1][0]))
     last += [
@@ -101,7 +126,16 @@ async def _fold_batch(
     stands = journal.cursor_key(directory), "" if cursor == START else cursor
     await lease.commit_parts(commands, last, stands)
     worker.log.info("fold.batch", directory=directory, events=len(rows), people=len(emails))
-    return len(rows)
+    return len(rows), after
+
+
+def _connection_row(worker: Worker, directory: str, connection: Connection) -> Command:
+    """Return the command that writes down what is known of a connection."""
+    worker.log.warning(
+        "directory.connection", directory=directory, ended=connection.ended, how=connection.how
+    )
+    row = orjson.dumps(encode_connection(connection))
+    return "HSET", connections_key(worker.store), directory, row
 
 
 def _objects(directory: str, emails: set[str], touched: Touched) -> Iterator[str]:

@@ -132,7 +132,8 @@ def _watches(reading: Reading, alert: AlertSettings) -> Iterator[_Watch]:
         if source.api:
             yield from _watch_api(here, source.api.state, 0, now, after)
     for name, directory in reading.health.directories.items():
-        yield _Watch("orphaned", Subject(DIRECTORY, name), partial(_orphaned, directory.active, now))
+        kind: ConditionKind = "ended" if directory.ended else "orphaned"
+        yield _Watch(kind, Subject(DIRECTORY, name), partial(_orphaned, directory.active, now))
     yield _Watch("stuck", Subject(JOURNAL), partial(_stuck, reading.health.journal, now))
     wrong = sum(differs(ahead) for ahead in reading.health.clocks.values())
     yield _Watch("clock", Subject(CLOCKS), partial(_wrong_clocks, wrong, now))
@@ -190,7 +191,7 @@ def _refused(refused: Refusals, unread: tuple[int, ...], now: int, seen: Seen | 
 
 
 def _orphaned(active: int, now: int, seen: Seen | None) -> _Answer:
-    """Tell whether somebody stays active in a directory that no source speaks for."""
+    """Tell whether somebody stays active in a directory that nobody speaks for."""
     if not active:
         return None, None
     seen = seen or Seen(now)

@@ -19,6 +19,7 @@ _COUNTED = {
     "dead": ("person or team is", "people or teams are"),
     "refused": ("delivery was", "deliveries were"),
     "orphaned": ("person stays active", "people stay active"),
+    "ended": ("person stays active", "people stay active"),
     "stuck": ("event waits", "events wait"),
     "clock": ("process runs", "processes run"),
 }
@@ -44,6 +45,10 @@ _NEW = {
         "{name}: no source speaks for this directory, seen since {since}; {count} in it and will not be "
         "removed when they leave: see `bridge directory list`"
     ),
+    "ended": (
+        "{name}: the sender has ended this connection, seen since {since}; {count} in it and will not be "
+        "removed when they leave: let it go with `bridge directory forget {name}`"
+    ),
     "stuck": "No event is processed since {since}, {count}: see `bridge status` and the workers' logs",
     "clock": (
         "{count} on a machine whose clock is not Redis', since {since}; one of them is wrong: see `bridge "
@@ -65,6 +70,7 @@ _OVER = {
     "refused": "{name}: nothing was refused for an hour; {count} since {since}",
     "silent": "{name}: deliveries come again",
     "orphaned": "{name}: a source speaks for the directory again, or nobody is active in it",
+    "ended": "{name}: the connection tells something again, or nobody is active in it",
     "stuck": "Events are processed again",
     "clock": "The clocks of all machines agree with Redis' again",
 }

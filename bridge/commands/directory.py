@@ -70,6 +70,7 @@ def _row(view: DirectoryView) -> dict[str, Any]:
         "directory": view.name, "sources": list(view.sources), "targets": list(view.targets),
         "users": view.users, "active": view.active, "groups": view.groups,
         "last_event": moment(view.last_event), "forgotten": _departure(view.departure),
+        "ended": view.ended or None,
     }  # fmt: skip
 
 
@@ -81,7 +82,9 @@ def _departure(departure: Departure | None) -> dict[str, Any] | None:
 
 def _cells(view: DirectoryView) -> list[object]:
     note = f"is being forgotten (by {view.departure.by})" if view.departure else ""
-    if not view.sources and not note:
+    if view.ended:
+        note = f"was {view.ended} at the sender: bridge directory forget"
+    elif not view.sources and not note:
         note = "no source speaks for it: bridge directory forget"
     names = ", ".join(view.sources), ", ".join(view.targets)
     return [view.name, *names, view.users, view.active, view.groups, brief_moment(view.last_event), note]

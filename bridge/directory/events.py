@@ -1,4 +1,4 @@
-"""What a directory tells: eight kinds of event, and when each happened."""
+"""What a directory tells: eight kinds of event and three of its connection, and when each happened."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,7 +13,7 @@ _QUOTES_END = 1 << 33  # no quote's stamp reaches it before the year 2240, no ot
 
 
 class EventName(StrEnum):
-    """The eight names that directory-sync products share."""
+    """The eight names that directory-sync products share, and three of ours for a directory's connection."""
 
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
@@ -23,11 +23,19 @@ class EventName(StrEnum):
     GROUP_DELETED = "group.deleted"
     USER_ADDED = "group.user_added"
     USER_REMOVED = "group.user_removed"
+    CONNECTION_ACTIVATED = "connection.activated"
+    CONNECTION_DEACTIVATED = "connection.deactivated"
+    CONNECTION_DELETED = "connection.deleted"
 
     @property
     def is_membership(self) -> bool:
         """True for the two events that name a user and a group."""
         return self in _MEMBERSHIPS
+
+    @property
+    def is_connection(self) -> bool:
+        """True for the three events about the connection to a directory, and nobody in it."""
+        return self in _CONNECTIONS
 
     @property
     def is_user(self) -> bool:
@@ -38,7 +46,11 @@ class EventName(StrEnum):
 _ENDS = frozenset({EventName.USER_DELETED, EventName.GROUP_DELETED, EventName.USER_REMOVED})
 _USERS = frozenset({EventName.USER_CREATED, EventName.USER_UPDATED, EventName.USER_DELETED})
 _MEMBERSHIPS = frozenset({EventName.USER_ADDED, EventName.USER_REMOVED})
-EVENT_NAMES = {name.value: name for name in EventName}  # finding one here is faster than EventName(...)
+_CONNECTIONS = frozenset({
+    EventName.CONNECTION_ACTIVATED, EventName.CONNECTION_DEACTIVATED, EventName.CONNECTION_DELETED,
+})  # fmt: skip
+_NAMES = {name.value: name for name in EventName}  # finding one here is faster than EventName(...)
+EVENT_NAMES = {value: name for value, name in _NAMES.items() if name not in _CONNECTIONS}  # the eight
 
 
 class UserNews(Struct, frozen=True):
@@ -83,9 +95,7 @@ class News(Struct, frozen=True):
     @property
     def takes_away(self) -> bool:
         """True when it ends something: a user or group, a membership, or that a user is active."""
-        if self.name.is_user and self.user is not None and self.user.active is False:
-            return True
-        return self.name in _ENDS
+        return _takes_away(self.name, self.user)
 
 
 class DirectoryEvent(Struct, frozen=True):
@@ -98,6 +108,16 @@ class DirectoryEvent(Struct, frozen=True):
     source: str = ""
     delivery: str = ""
     received: int = 0
+
+    @property
+    def takes_away(self) -> bool:
+        """As of `News`."""
+        return _takes_away(self.name, self.user)
+
+
+def _takes_away(name: EventName, user: UserNews | None) -> bool:
+    inactive = name.is_user and user is not None and user.active is False
+    return inactive or name in _ENDS
 
 
 def make_stamp(milliseconds: int, order: int, negative: bool) -> int:
@@ -207,7 +227,7 @@ def decode_event(row: dict[str, Any]) -> DirectoryEvent:
     """
     user, group = row.get("u"), row.get("g")
     return DirectoryEvent(
-        EVENT_NAMES[row["n"]],
+        _NAMES[row["n"]],
         int(row["t"]),
         UserNews(*user) if user else None,
         _decode_group(*group) if group else None,

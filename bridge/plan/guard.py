@@ -113,8 +113,17 @@ def _protected(case: Case) -> str | None:
     return None
 
 
+def _outvoted(case: Case) -> str | None:
+    if case.plan.wanted.outvoted:
+        return (
+            "active only in a connection of the directory that has ended: approve to remove them, "
+            "or let the old connection go (bridge directory list)"
+        )
+    return None
+
+
 # Why a removal waits for a person whatever its number; the first that holds is the one people read.
-REASONS: tuple[Callable[[Case], str | None], ...] = (_moved, _is_admin, _was_admin, _protected)
+REASONS: tuple[Callable[[Case], str | None], ...] = (_moved, _is_admin, _was_admin, _protected, _outvoted)
 
 
 def needs_person(guard: GuardSettings, plan: MemberPlan, fresh: Fresh, now: int) -> Hold | None:

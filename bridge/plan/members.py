@@ -73,7 +73,8 @@ class Wanted:
     `named_titles`: of the teams of every group they were ever named in; `admitted`: they are the
     bridge's to remove; `why_not`: why they are to be no member; `moved_to`: their new address;
     `token` changes when any of the users behind it came back to life since; `since`: unix ms, when the
-    directory says they came, or left, 0 for unknown.
+    directory says they came, or left, 0 for unknown; `outvoted`: they are active in a connection alone that
+    has ended, and a living one of the same directory knows them.
     """
 
     email: str
@@ -89,12 +90,15 @@ class Wanted:
     moved_to: str | None = None
     token: str = ""
     since: int = field(default=0, compare=False)
+    outvoted: bool = False
 
 
 def want(person: Person, target: TargetSettings) -> Wanted:
     """Work out what is wanted of a person."""
     scope = target.members
-    holders = [user for user in person.users if admits(scope, person.email, user)]
+    admitted = [user for user in person.users if admits(scope, person.email, user)]
+    outvoted = _is_outvoted(admitted, person)
+    holders = [] if outvoted else admitted
     groups = {group.ref: group for user in holders for group in user.groups}.values()
     named = {group.ref: group for user in (*person.users, *person.former) for group in user.named}.values()
     rule = ruled_role(target.roles, groups) if holders else None
@@ -109,11 +113,28 @@ def want(person: Person, target: TargetSettings) -> Wanted:
         frozenset(title for group in named for title in titles_of(target.teams, group)),
         tuple(sorted(user.ref for user in holders)),
         bool(holders) or ever_admitted(scope, person),
-        "" if holders else _why_not(person, target, moved),
+        "" if holders else _OUTVOTED if outvoted else _why_not(person, target, moved),
         min((user.email for user in moved if user.email), default=None) if not holders else None,
         _token(person),
         came_at(scope, person.email, holders) if holders else left_at(scope, person),
+        outvoted,
     )
+
+
+_OUTVOTED = "active only in a connection of the directory that has ended, and not in the one after it"
+
+
+def _is_outvoted(admitted: list[UserView], person: Person) -> bool:
+    """Tell whether only what nobody speaks for any more would keep somebody in.
+
+    Nobody hears of a leaver where a connection has ended. Where no other one of the directory knows the
+    address nothing is concluded from that: nobody goes because a connection ended.
+    """
+    if not admitted or not all(user.ended for user in admitted):
+        return False
+    everyone = (*person.users, *person.former)
+    living = {user.directory for user in everyone if not user.ended}
+    return all(user.directory in living for user in admitted)
 
 
 def _why_not(person: Person, target: TargetSettings, moved: list[UserView]) -> str:

@@ -18,6 +18,8 @@ class UserView:
     """A directory user.
 
     `groups`: those they belong to now; `named`: all they were ever named in; `former`: addresses they had.
+    `directory`: its configured name; `ended`: the sender says that its connection has ended, so nothing more
+    is told of them.
     Times in unix ms: `life_at`: of the news that they are active, inactive or deleted; `email_at`: of that
     of their address; `member_at`: by group (ref) of that which put them into it, `out_at` of that which
     ended it, whether they are active or not.
@@ -35,6 +37,8 @@ class UserView:
     email_at: int = field(default=0, compare=False)
     member_at: Mapping[str, int] = field(default_factory=dict, compare=False)
     out_at: Mapping[str, int] = field(default_factory=dict, compare=False)
+    directory: str = ""
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Reasons go back to the sender and to operators: they name fields, types and keys
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -19,6 +20,12 @@ LONGEST_TEXT = 1000  # of an id, a name or an address; they become parts of Redi
 LONGEST_DIRECTORY = 200  # of a directory's id
 DEEPEST = 254  # levels of lists and objects in a body; orjson writes no more, and reads four times as many
 MOST_ELEMENTS = 10_000  # of one body: reading them holds up all others, as one script in Redis does
+
+CONNECTIONS = {  # what Jackson and WorkOS call them
+    "dsync.activated": EventName.CONNECTION_ACTIVATED,
+    "dsync.deactivated": EventName.CONNECTION_DEACTIVATED,
+    "dsync.deleted": EventName.CONNECTION_DELETED,
+}
 
 TEST_EVENT = "bridge.test"  # what `bridge source test` sends
 
@@ -272,20 +279,35 @@ def read_directory_id(owner: Mapping[str, Any], where: str = "") -> str:
     return value
 
 
-def read_notice(index: int, connection: Any, ended: str | None) -> Notice | None:
-    """Return what operators have to know of a directory's connection, None when it has not ended.
+def read_connection(
+    index: int, event: str, connection: Any, told: int | None
+) -> News | Noted | Notice | None:
+    """Read an event about a directory's connection, None for one that means nothing to the bridge.
 
-    `connection`: what the sender tells of it; `ended`: how it did, "deleted" or "deactivated".
+    `connection`: what the sender tells of it, with its `id`, which is the directory's own; `told`: unix
+    milliseconds. One that ends without an id can only be shown.
     """
-    if ended is None:
+    name = CONNECTIONS.get(event)
+    if name is None:
         return None
-    told = connection.get("name") if isinstance(connection, dict) else None
-    named = f' "{told}"' if isinstance(told, str) and _PLAIN_NAME.fullmatch(told) else ""
-    return Notice(
-        index,
-        f"the directory{named} was {ended} at the sender: it tells nothing more of its people, "
-        "and nobody is removed because of it",
+    owner = connection if isinstance(connection, dict) else {}
+    ident = lenient_text(owner, "id") or ""
+    usable = 0 < len(ident) <= LONGEST_DIRECTORY and not hidden_character(ident)
+    news = News(name, told=told, directory_id=ident, key=_connection_key(event, ident, told))
+    if name is EventName.CONNECTION_ACTIVATED:
+        return news if usable else None
+    title = owner.get("name")
+    named = f' "{title}"' if isinstance(title, str) and _PLAIN_NAME.fullmatch(title) else ""
+    how = name.value.removeprefix("connection.")
+    text = (
+        f"the directory{named} was {how} at the sender: it tells nothing more of its people, "
+        "and nobody is removed because of it"
     )
+    return noted(news, text) if usable else Notice(index, text)
+
+
+def _connection_key(event: str, ident: str, told: int | None) -> bytes:
+    return blake2b(orjson.dumps(["connection", event, ident, told]), digest_size=16).digest()
 
 
 def lenient_text(owner: Mapping[str, Any], key: str) -> str | None:

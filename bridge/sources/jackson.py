@@ -23,10 +23,10 @@ from bridge.sources.bodies import (
     lenient_text,
     noted,
     parse_elements,
+    read_connection,
     read_directory_id,
     read_id,
     read_name,
-    read_notice,
     unknown_state,
 )
 from bridge.sources.stamped import check_stamped, sign_stamped
@@ -34,7 +34,6 @@ from bridge.sources.stamped import check_stamped, sign_stamped
 HEADERS = ("boxyhq-signature", "ory-polis-signature")
 
 _ELSEWHERE = ("dsync.", "sso.")  # the global webhook's events: about connections, not about people
-_ENDED = {"dsync.deactivated": "deactivated", "dsync.deleted": "deleted"}
 _FALSY = frozenset({"", "false", "0", "no", "off", "null", "none"})
 _TRUTHY = frozenset({"true", "1", "yes", "on"})
 
@@ -82,7 +81,7 @@ def _read(
 ) -> News | Noted | Notice | None:
     event = element.get("event")
     if isinstance(event, str) and event.startswith(_ELSEWHERE):
-        return read_notice(index, element.get("data"), _ENDED.get(event))
+        return read_connection(index, event, element.get("data"), told)
     directory_id = read_directory_id(element)
     name = read_name(element)
     if element.get("data") is None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from msgspec.structs import replace
 
-from bridge.directory.events import EventName, GroupNews, News, UserNews
+from bridge.directory.events import EVENT_NAMES, EventName, GroupNews, News, UserNews
 from bridge.settings import SourceSettings
 from bridge.sources.base import Delivery, Noted, Notice, Parsed
 from bridge.sources.bodies import (
@@ -26,9 +26,9 @@ from bridge.sources.bodies import (
     noted,
     parse_elements,
     plain_event,
+    read_connection,
     read_directory_id,
     read_id,
-    read_notice,
     read_text,
     unknown_state,
     with_key,
@@ -38,9 +38,8 @@ from bridge.sources.stamped import check_stamped, sign_stamped
 
 HEADER = "workos-signature"
 
-_NAMES = {f"dsync.{name.value}": name for name in EventName}
+_NAMES = {f"dsync.{value}": name for value, name in EVENT_NAMES.items()}
 _OURS = ("dsync.user.", "dsync.group.")  # what a new event of people and groups would be called
-_ENDED = {"dsync.deactivated": "deactivated", "dsync.deleted": "deleted"}
 _STATES = {"active": True, "suspended": False, "inactive": False}
 
 
@@ -83,7 +82,7 @@ def _read(
 ) -> News | Noted | Notice | None:
     name = _name(element)
     if name is None:
-        return _read_other(index, element)
+        return _read_other(index, element, told)
     data = as_object(element.get("data"), "data")
     user, note = None, ""
     if name.is_user or name.is_membership:
@@ -97,12 +96,13 @@ def _read(
     return with_key(item, make_key, index, element)
 
 
-def _read_other(index: int, element: Mapping[str, Any]) -> Notice | None:
+def _read_other(index: int, element: Mapping[str, Any], told: int | None) -> News | Noted | Notice | None:
     """Read an event that is none of the eight: that a connection ended is shown, and what might be missed."""
     event: str = element["event"]
     if event.startswith(_OURS):
         return Notice(index, f"{plain_event(event)} is not known to this version: nothing is made of it")
-    return read_notice(index, element.get("data"), _ENDED.get(event))
+    created_at = parse_moment(lenient_text(element, "created_at") or "")
+    return read_connection(index, event, element.get("data"), told if created_at is None else created_at)
 
 
 def _name(element: Mapping[str, Any]) -> EventName | None:

@@ -13,7 +13,7 @@ from bridge.scim.shelf import Shelf
 from bridge.store.commit import LeaseLostError
 from bridge.store.journal import SEEN_SECONDS, Journal
 from bridge.store.lease import Lease
-from bridge.store.mirror import Command, make_ref, names_key
+from bridge.store.mirror import Command, connections_key, make_ref, names_key
 from bridge.store.redis import Store
 from bridge.store.told import Told
 
@@ -57,7 +57,9 @@ class Clearance:
         told = Told(self._store, self._directory)
         keys = [self._store.key(what, self._directory) for what in _WHOLE]
         keys += [names_key(self._store, self._directory), told.last_key, told.before_key]
-        await self._commit([("UNLINK", *keys)])
+        await self._commit([
+            ("UNLINK", *keys), ("HDEL", connections_key(self._store), self._directory),
+        ])  # fmt: skip
         return await self._close(end)
 
     async def _slices(self, key: str) -> AsyncIterator[dict[str, str]]:

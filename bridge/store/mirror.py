@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from bridge.directory.connections import Connection, decode_connection
 from bridge.directory.events import DirectoryEvent, known_time
 from bridge.directory.fold import Mirror, Pair, Touched, needs, tells_list
 from bridge.directory.groups import (
@@ -48,6 +50,28 @@ def name_entry(group: str, name: str) -> str:
     return f"{name.strip().lower()}{_BETWEEN}{group}"
 
 
+def connections_key(store: Store) -> str:
+    """Return the hash of what is known of connections that have ended once, by the directory with its id."""
+    return store.key("connections")
+
+
+async def read_connection(store: Store, directory: str) -> Connection:
+    """Return what is known of one connection. Raises one of STORE_ERRORS."""
+    row = await store.call("HGET", connections_key(store), directory)
+    return decode_connection(orjson.loads(row)) if row else Connection()
+
+
+async def read_ended(store: Store) -> dict[str, Connection]:
+    """Return the connections that have ended, by the directory with its id. Raises one of STORE_ERRORS."""
+    return ended_connections(await store.call("HGETALL", connections_key(store)))
+
+
+def ended_connections(rows: Mapping[str, str]) -> dict[str, Connection]:
+    """Return the connections that have ended and did not come back, from what is kept of all."""
+    found = {name: decode_connection(orjson.loads(row)) for name, row in rows.items()}
+    return {name: each for name, each in found.items() if each.ended}
+
+
 def directory_name(directory: str) -> str:
     """Return the configured name of a directory, without the sender's own id of it."""
     return directory.partition(":")[0]
@@ -56,9 +80,10 @@ def directory_name(directory: str) -> str:
 class MirrorStore:
     """The mirrors of all directories under one prefix."""
 
-    def __init__(self, store: Store) -> None:
-        """`store`: where they are."""
+    def __init__(self, store: Store, without: Collection[str] = ()) -> None:
+        """`store`: where they are; `without`: directories (with the sender's own id) that nobody is in."""
         self._store = store
+        self._without = frozenset(without)
 
     # for the fold
 
@@ -266,13 +291,23 @@ class MirrorStore:
     async def people(self, emails: Collection[str], names: Collection[str]) -> list[Person]:
         """Return who has, or had, each address, in the directories of these configured names."""
         emails = list(emails)
-        found = await self._store.calls([("SMEMBERS", self._store.key("address", email)) for email in emails])
+        rows, *found = await self._store.calls([
+            ("HGETALL", connections_key(self._store)),
+            *(("SMEMBERS", self._store.key("address", email)) for email in emails),
+        ])  # fmt: skip
         refs_of = {
-            email: sorted(ref for ref in refs if directory_name(split_ref(ref)[0]) in names)
+            email: sorted(ref for ref in refs if self._counts(split_ref(ref)[0], names))
             for email, refs in zip(emails, found, strict=True)
         }
         views = await self._views({ref for refs in refs_of.values() for ref in refs})
+        ended = ended_connections(rows)
+        for ref, view in views.items():
+            directory = split_ref(ref)[0]
+            views[ref] = replace(view, directory=directory_name(directory), ended=directory in ended)
         return [_person(email, [views[ref] for ref in refs_of[email] if ref in views]) for email in emails]
+
+    def _counts(self, directory: str, names: Collection[str]) -> bool:
+        return directory_name(directory) in names and directory not in self._without
 
     async def _views(self, refs: Collection[str]) -> dict[str, UserView]:
         refs = sorted(refs)

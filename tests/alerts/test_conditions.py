@@ -78,7 +78,8 @@ def refused(count: int, at: int) -> FrontNews:
 def test_all_is_well() -> None:
     """Nothing holds, and everything was looked at."""
     watcher = Watcher()
-    assert watcher.look(directories={"okta": DirectoryHealth("okta", ("okta",))}) == []
+    ended = DirectoryHealth("okta:old", ended="deleted")
+    assert watcher.look(directories={"okta": DirectoryHealth("okta", ("okta",)), "okta:old": ended}) == []
     kinds = {key.partition(":")[0] for key in watcher.found.watched}
     assert kinds == set(CONDITION_KINDS)
 
@@ -230,6 +231,17 @@ def test_only_what_the_alert_is_on_is_looked_at() -> None:
     assert watcher.look(parked={"docs": {"a": NOW}}, front=refused(1, NOW)) == []
     assert watcher.found.watched == {"dead:target:docs"}
     assert not watcher.seen
+
+
+def test_a_connection_that_ended_is_told_while_somebody_is_active_in_it() -> None:
+    """Until it tells something again, or was let go."""
+    watcher, old = Watcher(), Subject(DIRECTORY, "okta:old")
+    ended = {"okta:old": DirectoryHealth("okta:old", (), 3, ("docs",), "deleted")}
+    assert watcher.look(directories=ended) == [Condition("ended", old, NOW, 3)]
+    assert (
+        watcher.look(NOW + DAY, directories={"okta:old": DirectoryHealth("okta:old", ended="deleted")}) == []
+    )
+    assert "ended:directory:okta:old" in watcher.found.watched
 
 
 def test_a_directory_without_a_source_is_told_while_somebody_is_active_in_it() -> None:

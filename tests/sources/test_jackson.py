@@ -212,14 +212,31 @@ def test_bad_elements_do_not_stop_good_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dsync.created", "dsync.activated", "dsync.deactivated", "dsync.deleted", "sso.deleted"]
+    ("name", "data"),
+    [
+        ("dsync.created", {"id": "1"}),
+        ("sso.deleted", {"id": "1"}),
+        ("dsync.activated", None),
+        ("dsync.deactivated", {"id": 7}),
+        ("dsync.deleted", {"id": "1\x1f2"}),
+    ],
 )
-@pytest.mark.parametrize("more", [{}, {"directory_id": "d"}, {"data": None}])
-def test_events_of_the_global_hook_are_ignored(name: str, more: dict[str, Any]) -> None:
-    """They are about connections, and they are fine: nobody is taken to have left."""
-    data = {"id": "1", "name": "n", "type": "okta-scim-v2"}
+@pytest.mark.parametrize("more", [{}, {"directory_id": "d"}])
+def test_other_events_of_the_global_hook_are_ignored(name: str, data: Any, more: dict[str, Any]) -> None:
+    """They are fine: nobody is taken to have left. One that names no directory can only be shown."""
     parsed = parse({"event": name, "tenant": "acme", "product": "docs", "data": data, **more})
     assert (len(parsed.news), len(parsed.refused), parsed.ignored) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("how", ["activated", "deactivated", "deleted"])
+def test_connection_of_a_directory_is_read(how: str) -> None:
+    """By its id, which stands in `data`; told when it was signed, and the same when it is repeated."""
+    data = {"id": DIRECTORY, "name": "Acme Okta", "type": "okta-scim-v2"}
+    body = {"event": f"dsync.{how}", "tenant": "acme", "product": "docs", "data": data}
+    expected = News(EventName(f"connection.{how}"), told=NOW, directory_id=DIRECTORY)
+    assert expected == only(parse(body))
+    first, again, later = (parse(body, at).news[0].key for at in (NOW, NOW, NOW + 1))
+    assert first == again != later
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,6 @@ def test_membership_is_nested(event: str) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        FIXTURES["dsync.activated"],
-        FIXTURES["dsync.deleted"],
         {"event": "dsync.token.created", "data": {}},
         {"event": "dsync.deactivated", "data": None},
         {"event": "dsync.user.exploded"},
@@ -146,6 +144,15 @@ def test_other_events_are_ignored(event: Any) -> None:
     """A connection that ends does not mean that everyone left; AuthKit's users are not the directory's."""
     parsed = parse(event)
     assert (len(parsed.news), len(parsed.refused), parsed.ignored) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("how", ["activated", "deleted"])
+def test_connection_of_a_directory_is_read(how: str) -> None:
+    """By the id that its users' events have; told when the event was made."""
+    expected = News(
+        EventName(f"connection.{how}"), told=CREATED_AT, directory_id="directory_01EHWNCE74X7JSDV0X3SZ3KJNY"
+    )
+    assert expected == only(parse(FIXTURES[f"dsync.{how}"]))
 
 
 @pytest.mark.parametrize(
