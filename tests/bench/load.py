@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-SECRET = b"flow-secret-of-the-tests"
+SECRET = b"jackson-secret-of-the-tests"
 BODY_BYTES = 860
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _NO_CONTENT = b"HTTP/1.1 204 "

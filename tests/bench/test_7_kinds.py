@@ -30,12 +30,12 @@ STANDARD_SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw=="
 SOURCES = """[[sources]]
 name = "hooks"
 kind = "okta-event-hooks"
-secrets = ["env:FLOW_SECRET"]
+secrets = ["hooks-secret-of-the-tests"]
 
 [[sources]]
 name = "workos"
 kind = "workos"
-secrets = ["env:FLOW_SECRET"]
+secrets = ["workos-secret-of-the-tests"]
 
 [[sources]]
 name = "standard"
@@ -45,10 +45,10 @@ secrets = ["env:STANDARD_SECRET"]
 [[sources]]
 name = "idp"
 kind = "scim"
-secrets = ["env:FLOW_SECRET"]
+secrets = ["idp-secret-of-the-tests"]
 
 """
-_SCIM = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/scim+json"}
+_SCIM = {"Authorization": "Bearer idp-secret-of-the-tests", "Content-Type": "application/scim+json"}
 _AT = "2026-01-31T09:30:00.000Z"
 
 
@@ -84,8 +84,9 @@ def hired(kind: str, ident: str) -> dict[str, Any]:
 
 def webhooks(name: str, kind: str, number: int, **more: Any) -> list[bytes]:
     """Return the deliveries of a round, signed by the kind's own signer, a millisecond after another."""
+    secret = SECRET if name == "okta" else f"{name}-secret-of-the-tests"
     source = make_source(
-        SourceSettings.model_validate({"name": name, "kind": kind, "secrets": [SECRET], **more})
+        SourceSettings.model_validate({"name": name, "kind": kind, "secrets": [secret], **more})
     )
     assert isinstance(source, Playable)
     begun = time.time_ns() // 1_000_000

@@ -61,6 +61,11 @@ class Sender:
     guide: str = ""
     words: str = ""
 
+    @property
+    def secret(self) -> str:
+        """The variable that holds its secret."""
+        return self.name.upper().replace("-", "_") + "_SECRET"
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -152,8 +157,7 @@ async def running_place(
 
 def table(sender: Sender, api_url: str, okta_url: str) -> str:
     """Return a sender's part of the configuration."""
-    secret = "STANDARD_SECRET" if sender.kind == "standard-webhooks" else "FLOW_SECRET"
     more = sender.more.format(okta=okta_url)
     return SOURCE.format(
-        name=sender.name, kind=sender.kind, secret=secret, more=more, api_url=api_url, guard=NO_GUARD
+        name=sender.name, kind=sender.kind, secret=sender.secret, more=more, api_url=api_url, guard=NO_GUARD
     )

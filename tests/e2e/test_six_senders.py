@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,10 @@ from bridge.sources.registry import make_source
 from tests.directories.fake_okta import TOKEN, FakeOkta
 from tests.e2e import dialects
 from tests.e2e.dialects import Ask, Known, Moment, Step, Write
-from tests.e2e.place import SECRET, Place
+from tests.e2e.place import Place
 from tests.e2e.stage import Delivery, End, Sender, Stage, end_of, running_stage
 
 GUIDES = Path(__file__).parents[2] / "docs" / "senders"
-STANDARD_SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw=="
 
 SENDERS = (
     Sender("flows", "okta-workflows", 'auth = "hmac"', dialects.flow),
@@ -121,18 +121,22 @@ async def moments(steps: Iterable[Step], known: Known, place: Place) -> list[Mom
 @pytest.fixture
 async def stage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """All of them, and what they speak to."""
-    secrets = {"STANDARD_SECRET": STANDARD_SECRET, "OKTA_API_TOKEN": TOKEN, "FLOW_SECRET": SECRET}
-    for name, secret in secrets.items():
-        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("OKTA_API_TOKEN", TOKEN)
+    for sender in SENDERS:
+        monkeypatch.setenv(sender.secret, secret_of(sender))
     async with running_stage(folder, SENDERS) as running:
         yield running
 
 
+def secret_of(sender: Sender) -> str:
+    """One of its own, in base64 as Standard Webhooks wants it."""
+    return "whsec_" + b64encode(f"secret of {sender.name}".encode()).decode()
+
+
 def player(sender: Sender) -> Playable:
     """Return the kind's own signer."""
-    secret = STANDARD_SECRET if sender.kind == "standard-webhooks" else SECRET
     auth = "hmac" if sender.kind == "okta-workflows" else "bearer"
-    told = {"name": sender.name, "kind": sender.kind, "secrets": [secret], "auth": auth}
+    told = {"name": sender.name, "kind": sender.kind, "secrets": [secret_of(sender)], "auth": auth}
     source = make_source(SourceSettings.model_validate(told))
     assert isinstance(source, Playable)
     return source
@@ -167,7 +171,7 @@ async def post(stage: Stage, sender: Sender, one: Delivery) -> bool:
 async def ask(stage: Stage, sender: Sender, requests: Ask, told: list[Moment]) -> None:
     """Make the SCIM requests for each step, in order; what is created gets an id."""
     idents = stage.idents[sender.name]
-    headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/scim+json"}
+    headers = {"Authorization": f"Bearer {secret_of(sender)}", "Content-Type": "application/scim+json"}
     for one in told:
         for method, path, body in requests(one, idents):
             url = f"http://127.0.0.1:{stage.place.port}/scim/{sender.name}/v2{path}"
