@@ -51,6 +51,8 @@ PASSING: dict[str, dict[str, Any]] = {
     "reset, done": {"fault": "reset", "times": 2, "after": True},
     "not JSON": {"fault": "not_json", "times": 4},
     "not JSON, done": {"fault": "not_json", "times": 2, "after": True},
+    "a proxy's 404": {"fault": "gateway_404", "times": 4},
+    "an error in a 200": {"fault": "error_body", "times": 4},
     "truncated": {"fault": "truncated", "times": 4},
     "truncated, done": {"fault": "truncated", "times": 2, "after": True},
     "hang": {"fault": "hang", "times": 2},
@@ -97,7 +99,7 @@ async def is_right(world: World) -> None:
     assert (await world.state()).state == "ok"
 
 
-# what passes: 429, 401, 5xx, no answer, no JSON
+# what passes: 429, 401, 5xx, no answer, no JSON, what is not of GitBook, what is no success
 
 
 CASES = [(call, answer) for call in WRITES for answer in PASSING]
