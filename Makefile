@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find bridge workers -type f -not -name '*.pyc')
 PYTEST := $(BIN)/pytest
 
-.PHONY: demo test lint types peers bench chaos fuzz format clean
+.PHONY: demo test lint types peers bench chaos night fuzz format clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## watch a GitBook organisation follow its directory (Ctrl-C ends it)
@@ -20,8 +20,14 @@ peers: $(VENV)/installed tests/peers/node_modules/installed ## tests against rea
 bench: $(VENV)/installed ## figures, side by side in one run
 	$(PYTEST) tests/bench -m bench -s -p no:randomly $(ARGS)
 
-chaos: $(VENV)/installed ## processes killed, frozen, starved under load; one table (CHAOS_SEED=1 CHAOS_SECONDS=60)
+chaos: $(VENV)/installed ## processes killed, frozen, starved under load; one table (CHAOS_SEED=1 CHAOS_SECONDS=60 CHAOS_STORM=10000)
 	CHAOS_SEED=$${CHAOS_SEED:-1} CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(PYTEST) tests/chaos -m chaos $(ARGS)
+
+night: $(VENV)/installed ## the storm of `make chaos` at length, over three seeds (CHAOS_STORM=100000 NIGHT_SEEDS="1 2 3")
+	for seed in $${NIGHT_SEEDS:-1 2 3}; do \
+		CHAOS_SEED=$$seed CHAOS_STORM=$${CHAOS_STORM:-100000} \
+			$(PYTEST) tests/chaos/test_storm.py -m chaos $(ARGS) || exit 1; \
+	done
 
 fuzz: $(VENV)/installed $(VENV)/fuzz ## every parser and verifier against what was made up to break it (FUZZ_SECONDS=100)
 	$(BIN)/python -m tests.fuzz.guided $${FUZZ_SECONDS:-100}

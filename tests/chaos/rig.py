@@ -19,7 +19,7 @@ from bridge.embedded import EmbeddedValkey
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.targets import target_id
 from tests.chaos.company import Company, is_resident
-from tests.chaos.senders import Senders
+from tests.chaos.senders import JACKSON_SECRET, Senders
 from tests.chaos.witness import LATENCY, Witness
 from tests.e2e.place import Place
 from tests.e2e.truth import gaps
@@ -29,6 +29,7 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))  # of load in the longest
 AWAY = min(30.0, SECONDS / 2)  # seconds without Valkey
 RATE = 40.0  # things that happen in the company, a second
 END = 60.0  # seconds until all must be right
+STORM = int(os.environ.get("CHAOS_STORM", "10000"))  # events of the storm
 PROCESSES = {"serve": "serve", "worker-1": "worker", "worker-2": "worker", "worker-3": "worker"}
 
 _MORE = """
@@ -41,7 +42,7 @@ name = "jackson"
 kind = "jackson"
 directory = "okta"
 tolerance = "2h"
-secrets = ["env:FLOW_SECRET"]
+secrets = ["env:JACKSON_SECRET"]
 """
 
 
@@ -90,13 +91,15 @@ class Rig(Place):
         commands: dict[str, str],
         valkey: Server | None = None,
         url: str = "",
+        more: str = _MORE,
     ) -> None:
-        """Nothing runs yet. `valkey`: a Redis of another kind, found under `url`."""
+        """Nothing runs yet. `valkey`: a Redis of another kind, found under `url`; `more`: configuration."""
         own = "run" in commands.values()
         url = url or ("embedded" if own else f"unix://{folder}/data/valkey.sock")
         super().__init__(folder, sandbox, redis=url)
         self.rewrite('organization = "acme"', 'organization = "acme"\ntimeout = "2s"')
-        self.config.write_text(self.config.read_text(encoding="utf-8") + _MORE, encoding="utf-8")
+        self.config.write_text(self.config.read_text(encoding="utf-8") + more, encoding="utf-8")
+        self.env["JACKSON_SECRET"] = os.environ["JACKSON_SECRET"] = JACKSON_SECRET
         self.valkey: Server | None = valkey or (None if own else EmbeddedValkey(folder / "data"))
         self.commands = commands
         self.company = Company(SEED)
@@ -166,9 +169,9 @@ class Rig(Place):
         text = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
         return [int(word) for word in text.split() if int(word) != self.valkey_pid()]
 
-    async def holder(self) -> int | None:
-        """Return the process that holds the target's lease."""
-        key = self.store.key("lease", f"converge:{target_id(self.settings.targets[0])}")
+    async def holder(self, target: int = 0) -> int | None:
+        """Return the process that holds a target's lease."""
+        key = self.store.key("lease", f"converge:{target_id(self.settings.targets[target])}")
         with contextlib.suppress(*STORE_ERRORS):
             token = await self.store.call("GET", key)
             return int(token.split(" ", 1)[1].split("-")[-2]) if token else None

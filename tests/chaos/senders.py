@@ -7,16 +7,31 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 import httpx
 import orjson
 
-from tests.chaos.company import Told
-from tests.e2e.place import SECRET, signed
+from tests.e2e.place import signed
 
+JACKSON_SECRET = "jackson-secret-of-the-tests"
 AT_ONCE = 16
 _AGAIN = 0.3  # seconds between two attempts; real senders take longer
 _TWICE = 0.05  # how many deliveries are repeated although they were answered 200
+
+
+class Told(Protocol):
+    """An event. `at`: unix ms."""
+
+    @property
+    def at(self) -> int:
+        """When it happened."""
+
+    def okta(self) -> dict[str, Any]:
+        """Return it as a flow of Okta Workflows sends it."""
+
+    def jackson(self) -> dict[str, Any]:
+        """Return it as Jackson sends it."""
 
 
 class Senders:
@@ -35,10 +50,10 @@ class Senders:
         """How many events were not answered 200 yet."""
         return self.sent - self.answered
 
-    def hand(self, told: Told) -> None:
-        """Give an event to one of the two."""
+    def hand(self, told: Told, source: str = "") -> None:
+        """Give an event to one of the two: to that of this name, or to any."""
         self.sent += 1
-        self._queue.put_nowait(("jackson" if self._chance.random() < 0.3 else "okta", told))
+        self._queue.put_nowait((source or ("jackson" if self._chance.random() < 0.3 else "okta"), told))
 
     def refused(self, source: str) -> Counter[int]:
         """Return a source's answers that were not 200, those that did not come left out."""
@@ -80,5 +95,5 @@ class Senders:
 
 def _stamped(raw: bytes, at: int) -> dict[str, str]:
     """Sign as Jackson does; a repeat has the time of the first attempt."""
-    mac = hmac.new(SECRET.encode(), b"%d." % at + raw, hashlib.sha256).hexdigest()
+    mac = hmac.new(JACKSON_SECRET.encode(), b"%d." % at + raw, hashlib.sha256).hexdigest()
     return {"BoxyHQ-Signature": f"t={at},s={mac}"}
