@@ -3,10 +3,10 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+import httpx
 import orjson
 import pytest
 from hypothesis import Phase, given, settings
@@ -16,12 +16,9 @@ from msgspec.structs import replace
 from bridge.directory.events import DirectoryEvent, encode_event
 from bridge.embedded import EmbeddedValkey
 from bridge.sandbox import Sandbox
-from bridge.sandbox.state import RefusedError
 from bridge.settings import RedisSettings
 from bridge.store.journal import Entry, Submission
 from bridge.store.redis import open_store
-from bridge.targets.base import RemoteTeam, UnavailableError
-from bridge.targets.gitbook import GitBook
 from tests.e2e.truth import ACTS, MANY, PLAIN, RARE, STRANGER, Directories, Directory, Rules, gaps
 from tests.workers.crash import PLACES, Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import HOUR, World, playing
@@ -103,30 +100,32 @@ async def deliver(world: World, events: list[DirectoryEvent]) -> None:
         await world.journal.accept([Submission(event.source, [Entry(event.source, None, row)])])
 
 
-class LateTeams:
-    """Calls that make a team, get no answer, and take effect at some later time, or never."""
+class LateCalls:
+    """Calls that change something, get no answer, and take effect at some later time, or never."""
 
-    def __init__(self, world: World, chance: random.Random, patch: pytest.MonkeyPatch) -> None:
-        self.world, self.chance, self.left = world, chance, 3
-        self.waiting: list[tuple[str, Sequence[str]]] = []
-        self.make = GitBook.create_team
+    def __init__(self, chance: random.Random, patch: pytest.MonkeyPatch) -> None:
+        self.left = 8
+        self.waiting: list[httpx.Request] = []
+        self.send = httpx.AsyncClient.send
 
-        async def create_team(client: GitBook, title: str, members: Sequence[str]) -> RemoteTeam:
-            if not self.left or chance.random() < 0.7:
-                return await self.make(client, title, members)
-            await client.before_call()
+        async def send(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+            if request.method == "GET" or not self.left or chance.random() < 0.8:
+                return await self.send(client, request, **options)
             self.left -= 1
-            self.waiting.append((title, members))
-            raise UnavailableError("no answer")
+            self.waiting.append(request)
+            raise httpx.ReadError("no answer")
 
-        patch.setattr(GitBook, "create_team", create_team)
+        patch.setattr(httpx.AsyncClient, "send", send)
 
-    def take_effect(self) -> None:
-        """Let GitBook carry them out now; in vain for those who are no members any more."""
-        for title, members in self.waiting:
-            with suppress(RefusedError):
-                self.world.sandbox.state.create_team(title, members)
-        self.waiting = []
+    async def take_effect(self) -> None:
+        """Let GitBook carry them out now; some in vain, for those who are no members any more."""
+        waiting, self.waiting = self.waiting, []
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for request in waiting:
+                again = client.build_request(
+                    request.method, request.url, content=request.content, headers=request.headers
+                )
+                await self.send(client, again)
 
 
 def leave_renames_unanswered(chance: random.Random, patch: pytest.MonkeyPatch) -> None:
@@ -149,7 +148,7 @@ async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch:
     chance, bomb = random.Random(how.seed), Bomb(0)
     for place in PLACES:
         arm(patch, place, bomb)
-    late = LateTeams(world, chance, patch)
+    late = LateCalls(chance, patch)
     leave_renames_unanswered(chance, patch)
     sent = [*events, *chance.choices(events, k=len(events) // 3)] if events else []
     chance.shuffle(sent)
@@ -158,7 +157,7 @@ async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch:
         size = chance.randint(min(1, len(sent)), len(sent))
         batch, sent = sent[:size], sent[size:]
         if chance.random() < 0.3:
-            late.take_effect()
+            await late.take_effect()
         await deliver(world, batch)
         bomb.left = chance.randint(1, 60) if crashes else 0
         crashes -= 1 if crashes else 0
@@ -170,7 +169,7 @@ async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch:
             await die_and_come_back(world)
     bomb.left = 0
     await world.settle()
-    late.take_effect()
+    await late.take_effect()
     world.sleep(HOUR)
     await world.settle()
     for _ in range(MOST_APPROVALS if how.guard is not NO_GUARD else 0):
