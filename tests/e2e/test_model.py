@@ -19,6 +19,8 @@ from bridge.sandbox import Sandbox
 from bridge.settings import RedisSettings
 from bridge.store.journal import Entry, Submission
 from bridge.store.redis import open_store
+from bridge.targets.base import UnavailableError
+from bridge.targets.gitbook import GitBook
 from tests.e2e.truth import ACTS, MANY, PLAIN, RARE, STRANGER, Directories, Directory, Rules, gaps
 from tests.workers.crash import PLACES, Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import HOUR, World, playing
