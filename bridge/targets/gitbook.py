@@ -108,7 +108,7 @@ class GitBook:
     ) -> Page[RemoteMember]:
         """List members, the newest first; `search` looks into names and addresses, so compare the address."""
         query = {"limit": str(limit), "search": search, "role": role, "page": page}
-        return _page(await self._read(f"{self._root}/members", query), _member)
+        return _page(await self._read(f"{self._root}/members", query), _listed_member)
 
     async def member(self, ident: str) -> RemoteMember:
         """Read one member. Raises RefusedError(404) when there is none of that id."""
@@ -156,7 +156,7 @@ class GitBook:
         answer = await self._read(
             f"{self._root}/teams/{_part(ident)}/members", {"limit": "1000", "page": page}
         )
-        return _page(answer, lambda row: _member(row["organization"]))
+        return _page(answer, lambda row: _listed_member(row["organization"]))
 
     async def create_team(self, title: str, members: Sequence[str]) -> RemoteTeam:
         """Make a team. Not idempotent: never repeated here, look the title up after an unclear end.
@@ -367,6 +367,11 @@ def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T
     except (KeyError, TypeError, AttributeError):
         raise UnavailableError("GitBook's list has another shape than its API document says") from None
     return Page(items, following)
+
+
+def _listed_member(row: dict[str, Any]) -> RemoteMember:
+    """Read a member of a list; one without a user has no address, and does not spoil the others."""
+    return _member({**row, "user": row.get("user") or {}})
 
 
 def _member(row: dict[str, Any]) -> RemoteMember:

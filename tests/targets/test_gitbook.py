@@ -522,6 +522,15 @@ async def test_an_answer_that_shows_nothing(change: str, shown: dict[str, Any]) 
     await client.close()
 
 
+@pytest.mark.parametrize("user", [None, {}, {"email": None}])
+async def test_a_listed_member_without_a_user_does_not_spoil_the_list(user: Any) -> None:
+    """Nobody is found by that row; without the others nobody would be invited or removed."""
+    rows = [{"id": "u1", "role": "edit", "sso": True, "user": each} for each in (user, {"email": "a@x.test"})]
+    client = answering(lambda _: httpx.Response(200, json={"items": rows}))
+    assert [member.email for member in (await client.members()).items] == [None, "a@x.test"]
+    await client.close()
+
+
 @pytest.mark.parametrize("title", ["Editors", " Editors ", "EDITORS"])
 async def test_a_title_written_a_little_otherwise_is_no_other_team(title: str) -> None:
     """A team that was made so must not be made again and again."""
