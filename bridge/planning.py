@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.following import followed, silent
+from bridge.plan.accounts import accounts
 from bridge.plan.changes import (
     Change,
     CreateTeam,
@@ -35,7 +36,7 @@ from bridge.plan.judge import (
 )
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, MemberPlan, State, Wanted, plan_member, want
 from bridge.plan.people import Person
-from bridge.plan.reading import before_moving, bound, former_addresses, must_read
+from bridge.plan.reading import before_moving, bound, former_addresses, hidden_accounts, must_read
 from bridge.plan.steps import GATHERS, Plan, Step
 from bridge.plan.teams import (
     TeamBinding,
@@ -55,7 +56,7 @@ from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore, directory_name, split_ref
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
-from bridge.targets.lists import find_members, find_teams, walk
+from bridge.targets.lists import find_members, find_teams, join_accounts, walk
 
 
 async def make_plan(
@@ -139,6 +140,11 @@ async def _notes(draft: "Draft") -> list[str]:
     failed = sorted(await draft.store.store.call("SMEMBERS", draft.store.key("no_sso")))
     notes += [f"{email}: no SSO user: GitBook says they belong to another organisation" for email in failed]
     notes += [f"{title}: {problem}" for title in draft.teams if (problem := title_problem(title))]
+    several = [p for p in plans if p.binding.others]
+    notes += [
+        f"{p.wanted.email}: {len(p.binding.accounts)} accounts have this address: all of them are theirs"
+        for p in several
+    ]
     twins = (await draft.store.all_makings()).items()
     return notes + [
         f"team {title} is there twice; the one the bridge does not use {making.left}: merge them by hand"
@@ -266,8 +272,8 @@ class Draft:
         found, _ = await find_members(self.client, unread) if unread else ({}, 1)
         inviting = await self.store.inviting(unread)
         for email, remote in found.items():
-            ident = known[email].id if email in known else None
-            there = remote or (await self._by_id(ident) if ident else None)
+            hidden = [await self._by_id(each) for each in hidden_accounts(known.get(email), remote)]
+            there = join_accounts([*accounts(remote), *(each for each in hidden if each)])
             known[email] = bound(known.get(email), there, inviting.get(email), self.now)
         former = former_addresses(self.persons[email] for email in emails)
         self.bindings |= await self.store.members({address for _, address in former} - self.bindings.keys())
@@ -347,7 +353,8 @@ class Draft:
     async def _stakes(self) -> Stakes:
         owner = await self.client.owner()
         admins = {member.id for member in (await self.client.members(role="admin")).items}
-        return Stakes(owner, frozenset(admins - {self.bindings[email].id or "" for email in self.gone}))
+        gone = {account.id for email in self.gone for account in self.bindings[email].accounts}
+        return Stakes(owner, frozenset(admins - gone))
 
     async def _removals(self, leaving: list[MemberPlan]) -> list[Step]:
         if not leaving:
@@ -460,7 +467,8 @@ class Draft:
             if not out and title not in self.titles:
                 continue
             remote = await self.client.team(team.id)
-            if remote.members > len(out) or remote.spaces:
+            accounts_out = sum(max(1, len(self.bindings[email].accounts)) for email in out)
+            if remote.members > accounts_out or remote.spaces:
                 continue
             record = await counts.record_of(self.store, [deletion_id(title)], self.now)
             here = replace(window, counted=window.counted + self.removed)

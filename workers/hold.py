@@ -96,7 +96,7 @@ async def _read_stakes(run: Run, bindings: Iterable[MemberBinding]) -> Stakes:
     if not at_stake:
         return Stakes()
     owner = await run.read(run.client.owner())
-    if not any(binding.role == "admin" for binding in at_stake):
+    if not any(binding.is_admin for binding in at_stake):
         return Stakes(owner)
     page = await run.read(run.client.members(role="admin", limit=1000))
     return Stakes(owner, frozenset(member.id for member in page.items))
@@ -241,21 +241,23 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
     parked = await run.store.parked_of([role_id(change.object) for change in was_admin])
     allowed: list[SetRole] = []
     commands: list[Command] = []
-    any_admin = False
+    admin, held_here = "", set[str]()
     for change, verdict in zip(changes, judge_lowering(changes, stakes), strict=True):
         ident = role_id(change.object)
-        if verdict.admin and any_admin:  # one at a time: who is the last one is read afresh
-            run.look_again(["m:" + change.object], run.now)
+        if verdict.admin and admin not in ("", change.object):
+            run.look_again(["m:" + change.object], run.now)  # one at a time: who is last is read afresh
         elif verdict.hold:
+            held_here.add(ident)
             held = Held(
                 ident, "m:" + change.object, change.describe(), verdict.hold.reason, run.now,
                 final=True, kind=change.verb,
             )  # fmt: skip
             commands += _hold(run, held, parked.get(ident), change.why)
         else:
-            any_admin = any_admin or verdict.admin
+            admin = change.object if verdict.admin else admin
             allowed.append(change)
-            commands += run.store.unpark(ident)
+    free = {role_id(change.object) for change in allowed} - held_here  # another account of theirs may be
+    commands += [command for ident in sorted(free) for command in run.store.unpark(ident)]
     await run.commit(commands)
     return allowed
 

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from bridge.plan.accounts import accounts
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
-from bridge.plan.reading import bound, may_have_left
+from bridge.plan.reading import bound, hidden_accounts, may_have_left
 from bridge.store.mirror import Command
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, UnavailableError
-from bridge.targets.lists import find_members, find_teams, walk
+from bridge.targets.lists import find_members, find_teams, join_accounts, walk
 from workers.proofs import got_in
 from workers.run import Run, leave_teams, member_object, team_object
 
@@ -16,7 +17,11 @@ T = TypeVar("T")
 
 
 async def look_up(
-    run: Run, emails: Collection[str], known: Mapping[str, MemberBinding], leaving: Collection[str]
+    run: Run,
+    emails: Collection[str],
+    known: Mapping[str, MemberBinding],
+    leaving: Collection[str],
+    newest: bool = False,
 ) -> dict[str, RemoteMember | None]:
     """Return the member with each address, None where a reading showed that there is none.
 
@@ -24,13 +29,14 @@ async def look_up(
     known is asked for by their id, and who is leaving is searched for behind a long list.
     """
     pages = run.worker.list_pages.get(run.store.id, 1)
-    found, pages = await run.read(find_members(run.client, emails, pages))
+    found, pages = await run.read(find_members(run.client, emails, pages, newest))
     run.worker.list_pages[run.store.id] = pages
-    for email in [email for email, remote in found.items() if remote is None]:
-        ident = known[email].id if email in known else None
-        if ident:
-            found[email] = await _by_id(run, ident)
-        elif pages > 1 and email in leaving:
+    for email, remote in list(found.items()):
+        hidden = hidden_accounts(known.get(email), remote)
+        if hidden:
+            there = [await _by_id(run, ident) for ident in hidden]
+            found[email] = join_accounts([*accounts(remote), *(each for each in there if each)])
+        elif remote is None and pages > 1 and email in leaving:
             found |= (await run.read(find_members(run.client, [email], pages)))[0]
     return found
 
@@ -45,18 +51,19 @@ async def _by_id(run: Run, ident: str) -> RemoteMember | None:
 
 
 async def read_members(
-    run: Run, emails: Collection[str], leaving: Collection[str] = ()
+    run: Run, emails: Collection[str], leaving: Collection[str] = (), newest: bool = False
 ) -> dict[str, MemberBinding]:
     """Read people at the target and write down what is known of them now.
 
-    `leaving`: those who are to be no members; nobody of them is taken for gone lightly.
+    `leaving`: those who are to be no members; nobody of them is taken for gone lightly. `newest`: they
+    were invited just now, so that one account of each is enough.
     """
     if not emails:
         return {}
     objects = {member_object(email): email for email in emails}
     before = await run.store.members(emails)
     doubts = await run.store.unknown(objects)
-    found = await look_up(run, emails, before, leaving)
+    found = await look_up(run, emails, before, leaving, newest)
     inviting = await run.store.inviting(emails)
     teams = await run.store.teams()
     commands: list[Command] = [run.store.trust(name, count) for name, count in doubts.items()]
@@ -67,7 +74,7 @@ async def read_members(
         if email in before and before[email].teams and not after[email].teams:
             commands += leave_teams(run, email, before[email], teams)
         if email in before and email not in leaving and may_have_left(before[email], after[email]):
-            back |= after[email].teams.keys()
+            back |= before[email].teams.keys()
         if after[email].state is not State.INVITED:
             commands.append(("ZREM", run.store.key("pending"), email))
         if remote:

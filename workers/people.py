@@ -144,9 +144,22 @@ async def _remove(run: Run, plan: MemberPlan, removal: Remove, act: Act, approve
 
     intent = [] if approved else hold.counted(run, REMOVALS, email)
     try:
-        await run.attempt([name], act, lambda: run.client.remove(removal.id), gone, intent)
+        await run.attempt([name], act, lambda: _remove_accounts(run, removal), gone, intent)
     except RefusedError as error:
         await _remove_refused(run, plan, removal, act, error)
+
+
+async def _remove_accounts(run: Run, removal: Remove) -> Removal:
+    """Take out all accounts of a person: they have lost access when the last of them is gone.
+
+    The one by which they are known goes last, so that they are found if a call before it fails.
+    """
+    answer = Removal.DONE
+    for ident in (*removal.others, removal.id):
+        answer = await run.client.remove(ident)
+        if answer is Removal.REQUESTED:
+            return answer
+    return answer
 
 
 async def _remove_refused(run: Run, plan: MemberPlan, removal: Remove, act: Act, error: RefusedError) -> None:
@@ -245,7 +258,7 @@ async def _look_for_invited(run: Run, people: People, sent: list[Invite]) -> Non
     """Find the ids of those just invited. Who is not listed yet is looked for again later."""
     names = [member_object(invite.object) for invite in sent]
     try:
-        run.known_now |= await read_members(run, [invite.object for invite in sent])
+        run.known_now |= await read_members(run, [invite.object for invite in sent], newest=True)
     except TargetError as error:
         await run.fault(names, error)
     for email, binding in run.known_now.items():
@@ -286,12 +299,20 @@ async def watch_pending(run: Run) -> None:
 
 
 async def _set_role(run: Run, people: People, change: SetRole) -> None:
-    after = people.plans[change.object].binding.with_role(change.role, run.now)
+    binding = people.plans[change.object].binding
+    other = next((each for each in binding.others if each.id == change.account), None)
+    after = (
+        binding.with_other(replace(other, role=change.role), run.now)
+        if other
+        else binding.with_role(change.role, run.now)
+    )
     await _change(run, people, change, after, lambda: run.client.set_role(change.id, change.role))
 
 
 async def _mark_sso(run: Run, people: People, change: MarkSSO) -> None:
-    after = replace(people.plans[change.object].binding, sso=True)
+    binding = people.plans[change.object].binding
+    other = next((each for each in binding.others if each.id == change.account), None)
+    after = binding.with_other(replace(other, sso=True), run.now) if other else replace(binding, sso=True)
     await _change(run, people, change, after, lambda: run.client.mark_sso(change.id))
 
 

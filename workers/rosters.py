@@ -98,7 +98,7 @@ async def _create(
     change = CreateTeam(title, "", tuple(emails))
     name, names = team_object(title), [member_object(email) for email in emails]
     team, making = teams.get(title, TeamBinding()), await making_of(run, title)
-    ids = [people.plans[email].binding.id or "" for email in emails]
+    ids = _ids(people, emails)
 
     ended = run.store.put_making(title, making, run.now + LOOK_FIRST)
 
@@ -155,8 +155,7 @@ async def _send(
     change: UpdateTeamMembers,
     counted: frozenset[str],
 ) -> None:
-    add = [people.plans[email].binding.id or "" for email in change.add]
-    remove = [people.plans[email].binding.id or "" for email in change.remove]
+    add, remove = _ids(people, change.add), _ids(people, change.remove)
     names = [team_object(change.object), *(member_object(email) for email in (*change.add, *change.remove))]
     settled = await hold.team_left(run, change.id, change.remove) if change.remove else []
 
@@ -177,6 +176,11 @@ async def _send(
         names, act_of(change), lambda: run.client.update_team(change.id, add, remove), updated,
         [*losses, *asked], team=change.id,
     )  # fmt: skip
+
+
+def _ids(people: People, emails: Iterable[str]) -> list[str]:
+    """Return the ids of all accounts of people, in their order."""
+    return [account.id for email in emails for account in people.plans[email].binding.accounts]
 
 
 async def _halve(

@@ -168,6 +168,7 @@ def _known_json(account: Account) -> dict[str, Any] | None:
         return None
     return {
         "state": known.state, "id": known.id, "role": known.role, "sso": known.sso,
+        "other_accounts": [account.id for account in known.others],
         "invited_by_bridge": known.ours, "role_kept": known.kept,
         "teams": [{"team": team.title, "id": team.id, "how": team.how} for team in account.known_teams],
     }  # fmt: skip
@@ -229,7 +230,8 @@ def _print_account(account: Account, answer: PersonAnswer, now: int) -> None:
 def _rows(account: Account, answer: PersonAnswer) -> Iterator[tuple[str, str, str, str]]:
     known, role = account.known, account.role
     there = "yes" if account.wanted.member and not account.wanted.excluded else "no"
-    yield "member", there, account.why, _STATES[known.state if known else State.ABSENT]
+    accounts = f", {len(known.accounts)} accounts" if known and known.others else ""
+    yield "member", there, account.why, _STATES[known.state if known else State.ABSENT] + accounts
     if role or known:
         event = answer.joined(role.group) if role and role.group else ""
         why = ", ".join(filter(None, [role.why if role else "", event and f"event {event}"]))

@@ -35,29 +35,39 @@ class Change:
         return f"{self.kind} {self.object}"
 
 
+def _whom(email: str, account: str) -> str:
+    return f"{email} (account {account})" if account else email
+
+
 @dataclass(frozen=True, slots=True)
 class Remove(Change):
-    """Take a member out of the organisation. `since`: unix ms, when they left by the directory, 0 unknown."""
+    """Take a member out of the organisation, with all their accounts: `id` and `others`.
+
+    `since`: unix ms, when they left by the directory, 0 unknown.
+    """
 
     id: str = ""
     moved_to: str | None = None
     since: int = field(default=0, compare=False)
+    others: tuple[str, ...] = ()
     rank: ClassVar[int] = 0
     verb: ClassVar[str] = "remove"
 
     def describe(self) -> str:
         """Return it in words."""
-        return f"remove member {self.object}"
+        accounts = f" ({len(self.others) + 1} accounts)" if self.others else ""
+        return f"remove member {self.object}{accounts}"
 
 
 @dataclass(frozen=True, slots=True)
 class SetRole(Change):
-    """Give a member another role."""
+    """Give a member another role. `account`: its id, where it is another account of theirs."""
 
     id: str = ""
     role: Role = "read"
     was: Role = "read"
     lowers: bool = False
+    account: str = ""
     rank: ClassVar[int] = 3
     verb: ClassVar[str] = "role"
 
@@ -68,7 +78,7 @@ class SetRole(Change):
 
     def describe(self) -> str:
         """Return it in words."""
-        return f"set role of {self.object} from {self.was} to {self.role}"
+        return f"set role of {_whom(self.object, self.account)} from {self.was} to {self.role}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +99,16 @@ class Invite(Change):
 
 @dataclass(frozen=True, slots=True)
 class MarkSSO(Change):
-    """Let a member sign in by SSO."""
+    """Let a member sign in by SSO. `account`: see `SetRole`."""
 
     id: str = ""
+    account: str = ""
     rank: ClassVar[int] = 4
     verb: ClassVar[str] = "sso"
 
     def describe(self) -> str:
         """Return it in words."""
-        return f"mark {self.object} as SSO user"
+        return f"mark {_whom(self.object, self.account)} as SSO user"
 
 
 @dataclass(frozen=True, slots=True)

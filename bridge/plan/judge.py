@@ -6,6 +6,7 @@ The worker acts on it and `bridge plan` shows it, so that both always say the sa
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bridge.plan.accounts import Account
 from bridge.plan.changes import Invite, Remove, SetRole
 from bridge.plan.guard import (
     Fresh,
@@ -25,7 +26,7 @@ from bridge.plan.guard import (
 from bridge.plan.held import Decision, Held
 from bridge.plan.members import NOBODY, MemberPlan, Wanted
 from bridge.plan.teams import TeamBinding
-from bridge.settings import GuardSettings, Role
+from bridge.settings import GuardSettings
 
 PENDING_REASON = "pending invite: revoke it in GitBook (its API cannot)"
 FORGOTTEN_REASON = "their removal was rejected, and then their directory was forgotten: decide again"
@@ -70,14 +71,16 @@ class Stakes:
     owner: str = ""
     admins: frozenset[str] = frozenset()
 
-    def fresh(self, ident: str, role: Role) -> Fresh:
-        """Return what protects one member, whose role was read before."""
-        listed = ident in self.admins
-        return Fresh(ident == self.owner, listed or role == "admin", listed and len(self.admins) == 1)
+    def fresh(self, accounts: Collection[Account]) -> Fresh:
+        """Return what protects these accounts of one person, whose roles were read before."""
+        idents = {account.id for account in accounts}
+        listed = bool(idents & self.admins)
+        is_admin = listed or any(account.role == "admin" for account in accounts)
+        return Fresh(self.owner in idents, is_admin, listed and self.admins <= idents)
 
-    def without(self, ident: str) -> "Stakes":
-        """Return what is left when somebody is no admin any more."""
-        return replace(self, admins=self.admins - {ident})
+    def without(self, accounts: Collection[Account]) -> "Stakes":
+        """Return what is left when these accounts are no admins any more."""
+        return replace(self, admins=self.admins - {account.id for account in accounts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,10 @@ def judge_removals(
     """
     verdicts: dict[str, Verdict] = {}
     for plan in leaving:
-        email, fresh = plan.wanted.email, stakes.fresh(plan.binding.id or "", plan.binding.role)
+        email, fresh = plan.wanted.email, stakes.fresh(plan.binding.accounts)
         if verdict := _judge_alone(guard, plan, fresh, record):
             verdicts[email] = verdict
-            stakes = stakes.without(plan.binding.id or "") if verdict.goes else stakes
+            stakes = stakes.without(plan.binding.accounts) if verdict.goes else stakes
     emails = [plan.wanted.email for plan in leaving]
     verdicts |= _judge_wave(guard, emails, verdicts.keys(), window, record.now)
     return [verdicts[email] for email in emails]
@@ -243,10 +246,11 @@ def judge_lowering(changes: Sequence[SetRole], stakes: Stakes) -> Iterator[Verdi
         if change.was != "admin":
             yield Verdict()
             continue
-        hold = never(stakes.fresh(change.id, change.was))
+        here = [Account(change.id, change.was, False)]
+        hold = never(stakes.fresh(here))
         yield Verdict(hold, None, admin=True)
         if hold is None:
-            stakes = stakes.without(change.id)
+            stakes = stakes.without(here)
 
 
 def judge_invites(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from bridge.plan.accounts import Account
 from bridge.plan.changes import Change, Invite, MarkSSO, Remove, SetRole
 from bridge.plan.people import Person, UserView
 from bridge.plan.roles import is_lower, ruled_role
@@ -42,7 +43,7 @@ class MemberBinding:
     `admitted`: the scope let them in once; `role_before`: the role they had when they were found, before
     the bridge changed it, None for whom it invited; `admin_at`: when they last were an admin, as far as is
     known, unix ms, 0 for never; `joined`: when the target says they became a member, in its own words, ""
-    where that was not read yet.
+    where that was not read yet; `others`: further accounts that have their address.
     """
 
     state: State = State.UNKNOWN
@@ -58,11 +59,27 @@ class MemberBinding:
     role_before: Role | None = None
     admin_at: int = 0
     joined: str = ""
+    others: tuple[Account, ...] = ()
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Return all accounts that have the address, none where the first is not known."""
+        return (Account(self.id, self.role, self.sso), *self.others) if self.id else ()
+
+    @property
+    def is_admin(self) -> bool:
+        """Tell whether one of the accounts is an admin's, as far as is known."""
+        return "admin" in (self.role, *(account.role for account in self.others))
 
     def with_role(self, role: Role, now: int) -> "MemberBinding":
         """Return it with another role; whoever loses that of an admin was one until now (unix ms)."""
-        was_admin = "admin" in (self.role, role)
+        was_admin = self.is_admin or role == "admin"
         return replace(self, role=role, admin_at=now if was_admin else self.admin_at)
+
+    def with_other(self, account: Account, now: int) -> "MemberBinding":
+        """Return it with one of the further accounts as it is since now (unix ms)."""
+        others = tuple(account if each.id == account.id else each for each in self.others)
+        return replace(self, others=others, admin_at=now if self.is_admin else self.admin_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +235,8 @@ def _plan_leaver(wanted: Wanted, binding: MemberBinding) -> MemberPlan:
     if binding.state is State.INVITED:
         return MemberPlan(wanted, binding, pending=True)
     if binding.state is State.KNOWN and binding.id:
-        removal = Remove(wanted.email, wanted.why_not, binding.id, wanted.moved_to, wanted.since)
+        others = tuple(account.id for account in binding.others)
+        removal = Remove(wanted.email, wanted.why_not, binding.id, wanted.moved_to, wanted.since, others)
         return MemberPlan(wanted, binding, (removal,))
     return MemberPlan(wanted, binding)
 
@@ -250,8 +268,29 @@ def _plan_member(
         changes.append(SetRole(wanted.email, why, binding.id or "", role, binding.role, lowers))
     if target.sso and not binding.sso and _may_mark(binding, target):
         changes.append(MarkSSO(wanted.email, "people of the directory sign in by SSO", binding.id or ""))
+    changes += _of_others(wanted, binding, target, changes)
     join, leave = team_changes(wanted, binding, teams)
     return MemberPlan(wanted, binding, tuple(changes), join, leave)
+
+
+def _of_others(
+    wanted: Wanted, binding: MemberBinding, target: TargetSettings, changes: list[Change]
+) -> list[Change]:
+    """Return what makes the further accounts of somebody follow the first, whose changes these are.
+
+    They never become admins: nobody could tell from what is shown that there is one more.
+    """
+    role = next((change for change in changes if isinstance(change, SetRole)), None)
+    wished = role.role if role else binding.role
+    why = role.why if role else wanted.role_why or "another account of theirs"
+    found: list[Change] = []
+    for other in binding.others:
+        if other.role != wished != "admin" and (role or not binding.kept):
+            lowers = is_lower(wished, other.role)
+            found.append(SetRole(wanted.email, why, other.id, wished, other.role, lowers, account=other.id))
+        if target.sso and target.sso_existing and not other.sso:
+            found.append(MarkSSO(wanted.email, "people of the directory sign in by SSO", other.id, other.id))
+    return found
 
 
 def _may_mark(binding: MemberBinding, target: TargetSettings) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from bridge.plan.accounts import accounts, accounts_of
 from bridge.plan.members import MemberBinding, State, Wanted
 from bridge.plan.people import Person
 from bridge.plan.scope import is_address
+from bridge.settings import Role
 from bridge.targets.base import RemoteMember
 
 
@@ -29,14 +31,33 @@ def bound(
     if remote is None:
         waits = before is not None and before.state is State.INVITED
         return before if waits and before else MemberBinding(State.ABSENT)
+    first, others = accounts_of(remote, before.id if before else None)
     if before is None or before.state is State.ABSENT:
-        return _found(remote, inviting if before is None else None).with_role(remote.role, now)
-    same = before.id in (None, remote.id)
+        found = _found(first, inviting if before is None else None)
+        return replace(found, others=others, role_before=_highest(found, remote)).with_role(first.role, now)
+    same = before.id in (None, first.id)
     teams = before.teams if same else {}
     known = replace(
-        before, state=State.KNOWN, id=remote.id, sso=remote.sso, teams=teams, joined=remote.joined
+        before, state=State.KNOWN, id=first.id, sso=first.sso, teams=teams, joined=first.joined, others=others
     )
-    return known.with_role(remote.role, now)
+    return known.with_role(first.role, now)
+
+
+def _highest(found: MemberBinding, remote: RemoteMember) -> Role | None:
+    """Return the role somebody had before, which was an admin's if one of their accounts is one's."""
+    admin = any(each.role == "admin" for each in remote.others)
+    return "admin" if admin and found.role_before else found.role_before
+
+
+def hidden_accounts(before: MemberBinding | None, remote: RemoteMember | None) -> list[str]:
+    """Return the ids of accounts that are known and were not found: they are asked for by their ids.
+
+    Whoever was found without having several is not: another id for their one account is a new account.
+    """
+    if before is None or (remote and not before.others):
+        return []
+    listed = {each.id for each in accounts(remote)}
+    return [account.id for account in before.accounts if account.id not in listed]
 
 
 def _found(remote: RemoteMember, inviting: bool | None) -> MemberBinding:
@@ -48,8 +69,14 @@ def _found(remote: RemoteMember, inviting: bool | None) -> MemberBinding:
 
 
 def may_have_left(before: MemberBinding, after: MemberBinding) -> bool:
-    """Tell whether someone who is a member as before may have been none meanwhile, and so be in no team."""
-    return after.state is State.KNOWN and bool(after.teams) and before.joined != after.joined
+    """Tell whether someone who is a member as before may have been none meanwhile, and so be in no team.
+
+    Of several accounts the first may be gone: which of them was in which team is to be read.
+    """
+    if after.state is not State.KNOWN:
+        return False
+    lost_first = bool(before.others and before.teams) and before.id != after.id
+    return lost_first or (bool(after.teams) and before.joined != after.joined)
 
 
 def former_addresses(persons: Iterable[Person]) -> list[tuple[str, str]]:

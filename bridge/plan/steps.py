@@ -41,14 +41,16 @@ class Plan:
         """How many calls that write it takes."""
         go = [step.change for step in self.steps if step.held is None]
         invites = sum(isinstance(change, Invite) for change in go)
-        return len(go) - invites + math.ceil(invites / INVITES_AT_ONCE)
+        others = sum(len(change.others) for change in go if isinstance(change, Remove))
+        return len(go) - invites + others + math.ceil(invites / INVITES_AT_ONCE)
 
     @property
     def seats(self) -> dict[str, int]:
         """How many paid seats it takes and frees."""
         go = [step.change for step in self.steps if step.held is None]
         added = sum(isinstance(change, Invite) for change in go)
-        return {"added": added, "removed": sum(isinstance(change, Remove) for change in go)}
+        removed = sum(1 + len(change.others) for change in go if isinstance(change, Remove))
+        return {"added": added, "removed": removed}
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `bridge plan --json` prints it."""

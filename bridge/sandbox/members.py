@@ -120,7 +120,9 @@ def _shown(sandbox: Sandbox, member: Member) -> Answer:
 def _fits(member: Member, ask: Ask) -> bool:
     search = ask.query.get("search", "").lower()
     role = ask.choice("role", (*ROLES, "guest"), member.role or "guest")
-    return role == (member.role or "guest") and (search in member.email or search in member.name.lower())
+    return role == (member.role or "guest") and (
+        search in member.email.lower() or search in member.name.lower()
+    )
 
 
 def _by_joined(member: Member) -> Place:

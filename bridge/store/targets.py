@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from bridge.plan.accounts import Account
 from bridge.plan.held import Decision, Held
 from bridge.plan.making import Making
 from bridge.plan.members import MemberBinding, State
@@ -458,7 +459,9 @@ def read_pause(row: str | None) -> Pause | None:
 
 def _member(row: str) -> MemberBinding:
     read = orjson.loads(row)
-    return MemberBinding(**read | {"state": State(read["state"]), "holders": tuple(read["holders"])})
+    others = tuple(Account(**each) for each in read.get("others", ()))
+    told = {"state": State(read["state"]), "holders": tuple(read["holders"]), "others": others}
+    return MemberBinding(**read | told)
 
 
 def _making(row: dict[str, Any]) -> Making:

@@ -99,7 +99,8 @@ class RemoteMember:
     """A member as the target lists them.
 
     `email` is stripped and lower-cased, None where it tells none; `joined`: when they became a member, in
-    the target's own words, "" where it does not tell.
+    the target's own words, "" where it does not tell; `others`: further accounts that have the same
+    address, written otherwise, where they were looked for.
     """
 
     id: str
@@ -107,6 +108,7 @@ class RemoteMember:
     role: Role
     sso: bool
     joined: str = ""
+    others: tuple["RemoteMember", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+import orjson
 import pytest
 
+from bridge.plan.accounts import Account
 from bridge.plan.held import Decision, Held
 from bridge.plan.making import Making
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
@@ -140,6 +142,18 @@ async def test_members(target: TargetStore) -> None:
     await run(target, [target.put_member("a@x.test", absent), target.put_member("b@x.test", MemberBinding())])
     assert await target.members(both) == {}
     assert await target.members([]) == {}
+
+
+async def test_members_with_several_accounts(target: TargetStore) -> None:
+    """They come back, too; rows of before there could be any have one."""
+    others = (Account("m2", "admin", False), Account("m3", "guest", True))
+    known = MemberBinding(State.KNOWN, "m1", "edit", others=others)
+    await run(target, [target.put_member("a@x.test", known)])
+    assert await target.members(["a@x.test"]) == {"a@x.test": known}
+    row = {"state": "known", "id": "m1", "role": "read", "sso": True, "holders": ["d\x1fu1"], "teams": {}}
+    await run(target, [("HSET", target.key("binding"), "b@x.test", orjson.dumps(row))])
+    old = MemberBinding(State.KNOWN, "m1", "read", True, holders=("d\x1fu1",))
+    assert await target.members(["b@x.test"]) == {"b@x.test": old}
 
 
 async def test_calls_that_make_teams_and_have_no_end(target: TargetStore) -> None:
