@@ -53,10 +53,11 @@ from bridge.plan.teams import (
 from bridge.settings import Settings, TargetSettings
 from bridge.store import counts
 from bridge.store.journal import Journal
+from bridge.store.listings import MEMBERS, TEAMS, ListingStore
 from bridge.store.mirror import MirrorStore, directory_name, split_ref
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
-from bridge.targets.lists import find_members, find_teams, join_accounts, walk
+from bridge.targets.lists import find_members, find_teams, join_accounts, search_member, walk
 
 
 async def make_plan(
@@ -115,6 +116,8 @@ async def _everyone_in(store: TargetStore, directory: str) -> set[str]:
 async def _work_out(draft: "Draft", emails: set[str]) -> Plan:
     """Plan for these people and the draft's titles."""
     draft.titles |= set(keep_titles(draft.teams))
+    pages = await draft.store.store.call("HGETALL", ListingStore(draft.store).pages_key)
+    draft.pages = {name: int(number) for name, number in pages.items()}
     steps = await draft.rename(emails)
     emails |= await draft.people_of_unbound()
     await draft.add_people(emails)
@@ -160,7 +163,8 @@ class Draft:
     `titles`: of the teams to look at; `renamed`: ids of those that get another title; `shut`: titles that
     nobody can get into now, and why; `rosters`: who is in teams that would be adopted (e-mails);
     `coming`: who would be invited; `gone`: who would be removed, `gathering`: those of them who wait for
-    others first; `left`: who would leave a team, by its id; `removed`: how many removals would be counted.
+    others first; `left`: who would leave a team, by its id; `removed`: how many removals would be counted;
+    `pages`: how many pages the target's lists have, by name.
     """
 
     target: TargetSettings
@@ -183,6 +187,7 @@ class Draft:
     left: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: int = 0
     without: Collection[str] = ()
+    pages: dict[str, int] = field(default_factory=dict)
 
     @property
     def start(self) -> int:
@@ -202,7 +207,7 @@ class Draft:
 
     async def _find(self, titles: Collection[str]) -> dict[str, RemoteTeam]:
         possible = [title for title in titles if not title_problem(title)]
-        return await find_teams(self.client, possible) if possible else {}
+        return await find_teams(self.client, possible, self.pages.get(TEAMS, 1)) if possible else {}
 
     async def _rename(
         self, title: str, there: dict[str, RemoteTeam], emails: set[str], asking: tuple[str, ...]
@@ -269,11 +274,14 @@ class Draft:
         known = await self.store.members(emails)
         doubts = await self.store.unknown([MEMBER + email for email in emails])
         unread = [e for e in emails if must_read(self.wanted[e], known.get(e), MEMBER + e in doubts)]
-        found, _ = await find_members(self.client, unread) if unread else ({}, 1)
+        pages = self.pages.get(MEMBERS, 1)
+        found, pages = await find_members(self.client, unread, pages) if unread else ({}, 1)
         inviting = await self.store.inviting(unread)
         for email, remote in found.items():
             hidden = [await self._by_id(each) for each in hidden_accounts(known.get(email), remote)]
             there = join_accounts([*accounts(remote), *(each for each in hidden if each)])
+            if there is None and pages > 1 and not self.wanted[email].member:
+                there = await search_member(self.client, email)
             known[email] = bound(known.get(email), there, inviting.get(email), self.now)
         former = former_addresses(self.persons[email] for email in emails)
         self.bindings |= await self.store.members({address for _, address in former} - self.bindings.keys())

@@ -16,7 +16,7 @@ from bridge.plan.teams import (
 )
 from bridge.store.mirror import Command, split_ref
 from bridge.targets.base import RemoteTeam, TargetError
-from workers.look import look_for_teams, read_roster, read_team
+from workers.look import look_for_some_teams, read_roster, read_team
 from workers.people import People
 from workers.run import Run, member_object, team_object
 from workers.twins import making_of, over
@@ -50,16 +50,22 @@ async def bind_teams(
     unbound = [t for t in titles if not teams.get(t, TeamBinding()).id and not title_problem(t)]
     doubts = await run.store.unknown([team_object(title) for title in titles])
     shut, unread = set[str](), {*unbound, *(name[2:] for name in doubts)}
+    run.grant_turn()
     try:
-        found = await look_for_teams(run, unbound) if unbound else {}
-        unread -= set(unbound) - found.keys()
-        for title in sorted(found):
-            if not await adopt_team(run, people, teams, title, found[title]):
+        found, stopped = await look_for_some_teams(run, unbound) if unbound else ({}, None)
+        there = {title: remote for title, remote in found.items() if remote}
+        unread -= found.keys() - there.keys()
+        run.grant_turn()
+        for title in sorted(there):
+            if not await adopt_team(run, people, teams, title, there[title]):
                 shut.add(title)
             unread.discard(title)
+        run.grant_turn()
         for name, count in doubts.items():
             await _reread(run, people, teams, name[2:], count)
             unread.discard(name[2:])
+        if stopped:
+            raise stopped
     except TargetError as error:
         await run.fault(_waiting_for(people, unread), error)
     return shut | unread
@@ -89,8 +95,9 @@ async def adopt_team(
     making = await making_of(run, title)
     ours = making is not None and making.made(remote)
     wanted = {email for email, plan in people.plans.items() if title in plan.join}
-    roster = await read_roster(run, remote.id, None if ours else wanted)
+    roster = await read_roster(run, remote.id, None if ours else wanted, title)
     if roster is None:  # gone since it was listed, or not there everywhere yet: never made twice for that
+        await run.commit(run.note_changed([team_object(title)]))
         await hold_up(run, people, title, f"the team {title} is listed and cannot be read")
         return False
     teams[title] = replace(team, id=remote.id, title=remote.title, made=ours)
@@ -131,8 +138,10 @@ async def _reread(run: Run, people: People, teams: dict[str, TeamBinding], title
     team = teams.get(title)
     if team and team.id:
         wanted = {email for email, plan in people.plans.items() if title in plan.join}
+        run.take_turn(f"members of the team {title}")
         remote = await read_team(run, team.id)
-        roster = await read_roster(run, team.id, wanted) if remote else None
+        run.grant_turn()
+        roster = await read_roster(run, team.id, wanted, title) if remote else None
         if remote is None or roster is None:
             await forget_team(run, people, teams, title)
         else:
@@ -166,5 +175,5 @@ async def forget_team(run: Run, people: People, teams: dict[str, TeamBinding], t
         left = {ident: how for ident, how in binding.teams.items() if ident != team.id}
         commands.append(run.store.put_member(email, replace(binding, teams=left)))
     commands += run.store.mark([member_object(email) for email in emails], run.now)
-    await run.commit(commands)
+    await run.commit([*commands, *run.note_changed([team_object(title)])])
     await refresh_bindings(run, people, teams)

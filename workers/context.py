@@ -29,7 +29,7 @@ class Worker:
     """One worker process.
 
     `stopping` is set when it is asked to end: jobs end at their next step; `calling`: what calls under
-    way are about; `list_pages`: how many pages each target's members fill; `greeted`: targets that were
+    way are about; `greeted`: targets that were
     looked at since the start; `walked`: how far each hash was looked through for what is over;
     `tallies`: what was counted and Redis does not know yet; `clock`: unix ms, of what is stored;
     `signing_clock`: unix seconds, told to those who compare it with a clock of their own.
@@ -44,7 +44,6 @@ class Worker:
     clients: dict[str, GitBook] = field(default_factory=dict)
     readers: dict[str, Directory] = field(default_factory=dict)
     calling: set[tuple[str, str]] = field(default_factory=set)
-    list_pages: dict[str, int] = field(default_factory=dict)
     greeted: set[str] = field(default_factory=set)
     walked: dict[str, int] = field(default_factory=dict)
     tallies: Tallies = field(default_factory=Tallies)

@@ -7,7 +7,7 @@ is compared with what the target has, and only the difference is called for.
 import asyncio
 import hashlib
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import orjson
@@ -18,18 +18,21 @@ from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
 from bridge.store.departures import read_departures
 from bridge.store.lease import Lease, acquire
+from bridge.store.listings import ListingStore, read_listings
 from bridge.store.marked import note_replanned, questions, read_cursors, read_marked
-from bridge.store.mirror import Command, directory_name, make_ref, split_ref
-from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore
+from bridge.store.mirror import Command, directory_name
+from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore, read_state
 from bridge.store.work import Work
 from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
 from workers import hold
 from workers.bound import bind_teams
 from workers.context import Worker
 from workers.fold import QUIET_MS
+from workers.listings import forget_listings
 from workers.lost import look_again
+from workers.marking import mark_everyone, progress_key
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
-from workers.run import INTENT_MS, Run, TargetDownError, asked_until
+from workers.run import INTENT_MS, Run, TargetDownError, asked_until, member_object
 from workers.teams import apply_teams
 from workers.titles import index_groups
 from workers.twins import watch_twins
@@ -71,26 +74,42 @@ async def _asleep(worker: Worker, store: TargetStore) -> bool:
 
 
 async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, lease: Lease) -> None:
-    names = await followed(worker.settings, target, store)
-    run = Run(worker, target, store, worker.client(target), lease, names, await store.state())
+    run = await _begin(worker, target, store, lease)
     await _probe(run)
-    await _replan(run)
-    run.ends = time.monotonic() + SLICE_SECONDS
-    while not run.over:
+    going = await _replan(run)
+    while going and not worker.stopping.is_set():
         await run.check_pause()
         await _recover(run)
         await hold.sample_size(run)
+        run.grant_turn()
         await watch_pending(run)
+        run.grant_turn()
         await watch_twins(run)
         await look_again(run)
         worked = await _step(run)
         await _note_state(run)
         await worker.tell_tallies()
-        if not worked and await lease.release("release_work", store.key("work"), run.now):
-            return
         if not worked:
+            await forget_listings(run)
+            if await lease.release("release_work", store.key("work"), run.now):
+                return
             await asyncio.sleep(_NAP)
+        going = not run.over
     await run.commit([("RING", "converge", store.id, run.now)])
+
+
+async def _begin(worker: Worker, target: TargetSettings, store: TargetStore, lease: Lease) -> Run:
+    """Begin a slice, with what is kept of lists that were not read to the end, or not used up."""
+    names = await followed(worker.settings, target, store)
+    kept = ListingStore(store)
+    state, listings, pages = await worker.store.calls(
+        [("GET", store.key("state")), ("HGETALL", kept.key), ("HGETALL", kept.pages_key)]
+    )
+    return Run(
+        worker, target, store, worker.client(target), lease, names, read_state(state),
+        ends=time.monotonic() + SLICE_SECONDS, listings=read_listings(listings),
+        pages={name: int(number) for name, number in pages.items()},
+    )  # fmt: skip
 
 
 # the target's health
@@ -149,7 +168,7 @@ async def _recover(run: Run) -> None:
             commands += run.store.intend([name], replace(intent, at=run.now))
             run.held_back[name] = run.now + patience + 1
         elif here or run.now - intent.at > patience:
-            commands += run.store.lose([name], intent.at, intent.team)
+            commands += [*run.store.lose([name], intent.at, intent.team), *run.note_changed([name])]
             commands += [*run.store.mark([name], run.now), run.store.ended([name])]
         else:
             run.held_back[name] = intent.at + patience + 1
@@ -166,8 +185,8 @@ def plan_hash(target: TargetSettings, names: set[str]) -> str:
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
-async def _replan(run: Run) -> None:
-    """Mark everyone and everything when the rules are not those of the last plan, in slices.
+async def _replan(run: Run) -> bool:
+    """Mark everyone and everything when the rules are not those of the last plan; False: there is more to do.
 
     So is what a directory told while nobody marked it for this target: it was not in the configuration, or
     did not follow the directory. Whom the target knows is marked, too: what their directory was called may
@@ -180,18 +199,18 @@ async def _replan(run: Run) -> None:
     planned, *kept = await run.worker.store.calls([("GET", key), *questions(run.store)])
     changed, behind = planned != wanted, read_marked(kept).behind(cursors, run.names)
     if not (changed or behind):
-        return
+        return True
     names = run.store.key("followed")
     if changed:
         before = set(await run.worker.store.call("SMEMBERS", names))
         behind = [each for each in sorted(cursors) if directory_name(each) in run.names | before]
-    for directory in behind:
-        await _mark_directory(run, directory)
-    await _mark_known(run, behind)
-    here = {each: cursors[each] for each in behind if directory_name(each) in run.names}
+    marked = await mark_everyone(run, wanted, {each: cursors[each] for each in behind})
+    if marked is None:
+        return False
+    here = {each: cursor for each, cursor in marked.items() if directory_name(each) in run.names}
     transaction = run.lease.transaction()
     departures.require(transaction)
-    transaction.add_all(note_replanned(run.store, here))
+    transaction.add_all([*note_replanned(run.store, here), ("DEL", progress_key(run))])
     if changed:
         transaction.add_all([
             ("DEL", names), *(("SADD", names, name) for name in sorted(run.names)),
@@ -199,32 +218,8 @@ async def _replan(run: Run) -> None:
         ])  # fmt: skip
     if not await transaction.run():  # the lease is lost, or what is forgotten has changed: plan anew
         raise LeaseLostError(run.lease.key)
-    run.worker.log.info("target.replanned", target=run.target.name, changed=changed, directories=len(behind))
-
-
-async def _mark_known(run: Run, directories: Collection[str]) -> None:
-    """Mark whom the target knows, its teams, and the groups of these directories that it has teams for.
-
-    They may have been forgotten in the mirror.
-    """
-    async for emails in run.store.known_members():
-        await run.commit(run.store.mark([MEMBER + email for email in emails], run.now))
-    refs = await run.worker.store.call("HKEYS", run.store.key("titles"))
-    groups = [GROUP + ref for ref in sorted(refs) if split_ref(ref)[0] in directories]
-    teams = [TEAM + title for title in await run.store.teams()]
-    await run.commit(run.store.mark([*groups, *teams], run.now))
-
-
-async def _mark_directory(run: Run, directory: str) -> None:
-    """Mark a directory's groups, then its users; a crash begins again, and marking twice does no harm."""
-    for what in ("groups", "users"):
-        cursor, first = 0, True
-        while first or cursor:
-            first = False
-            cursor, ids, emails = await run.worker.mirror.scan(directory, what, cursor)
-            objects = [GROUP + make_ref(directory, ident) for ident in ids] if what == "groups" else []
-            objects += [MEMBER + email for email in sorted(emails)]
-            await run.commit(run.store.mark(objects, run.now))
+    run.worker.log.info("target.replanned", target=run.target.name, changed=changed, directories=len(marked))
+    return True
 
 
 # one step
@@ -282,6 +277,7 @@ async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
     run.waits = await run.store.waiting([work.object for work in works])
     run.works = {work.object: work for work in works}
     teams = [work for work in works if work.object.startswith(TEAM)]
+    run.grant_turn()
     try:
         await plan_people(run, people)
         if run.dry:
@@ -292,6 +288,8 @@ async def _work(run: Run, people: People, works: Sequence[Work]) -> None:
             await apply_teams(run, people, teams)
     except TargetError as error:
         await run.fault([work.object for work in works], error)
+    if people.unread_because:
+        await run.fault([member_object(email) for email in people.unread], people.unread_because)
     await run.finish(works)
 
 

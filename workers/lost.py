@@ -21,7 +21,7 @@ async def look_again(run: Run) -> None:
         return
     objects = await _objects(run, due)
     ready = [name for name in objects.values() if name and name not in run.held_back]
-    commands = [*run.store.doubt(ready), *await run.store.bring_forward(ready, run.now)]
+    commands = [*run.doubt(ready), *await run.store.bring_forward(ready, run.now)]
     for name, since in due.items():
         age = max(run.now - since, LOOK_FIRST)
         look = run.held_back.get(objects[name], run.now + age)

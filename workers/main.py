@@ -36,7 +36,8 @@ from workers.readback import SETTLE_MS, read_directory, ring_for_reads
 from workers.retention import trim_when_due
 
 JOBS_AT_ONCE = 50
-JOB_SECONDS = 60
+JOB_SECONDS = 60  # of a job, beside the calls that it may still make once its slice has ended
+CALLS_PER_JOB = 45  # so many, tries included: each may take as long as the target's time-out
 DRAIN_SECONDS = 10
 SWEEP_SECONDS = 1.0
 SWEEPS_AT_ONCE = 10
@@ -167,6 +168,8 @@ def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
     jobs: tuple[Any, ...] = (fold, converge, readback, alert)
     old_sweep: Any = sweep  # rung for by workers of an older version
     options: dict[str, Any] = {"keep_result": 0, "max_tries": 1_000_000}
+    longest = max((target.timeout for target in worker.settings.targets), default=0.0)
+    seconds = JOB_SECONDS + CALLS_PER_JOB * longest
     return ArqWorker(
         functions=[
             *(func(each, name=each.__name__, **options) for each in jobs),
@@ -174,7 +177,7 @@ def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
         ],
         redis_pool=pool, queue_name=worker.store.key("queue"), ctx=context, handle_signals=False,
         job_serializer=orjson.dumps, job_deserializer=orjson.loads, keep_result=0, max_tries=1_000_000,
-        max_jobs=JOBS_AT_ONCE, queue_read_limit=10_000, poll_delay=0.02, job_timeout=JOB_SECONDS,
+        max_jobs=JOBS_AT_ONCE, queue_read_limit=10_000, poll_delay=0.02, job_timeout=seconds,
         health_check_interval=3600, health_check_key=worker.store.key("arq-health", worker.name),
     )  # fmt: skip
 

@@ -12,25 +12,37 @@ from bridge.plan.reading import before_moving, former_addresses, must_read
 from bridge.plan.teams import TeamBinding
 from bridge.settings import Role
 from bridge.store.counts import INVITES, REMOVALS
+from bridge.store.listings import MEMBERS
 from bridge.store.mirror import Command
 from bridge.store.targets import Cause
 from bridge.store.work import Work
 from bridge.targets.base import Invited, RefusedError, Removal, TargetError
 from workers import hold
 from workers.acts import GONE, Act, act_of
-from workers.look import read_members
-from workers.run import Run, leave_teams, member_object
+from workers.look import read_members, read_some_members
+from workers.run import Run, UnfinishedError, leave_teams, member_object
 
 _LOOK_AGAIN_FIRST = 30_000  # ms, for pending invites
 
 
 @dataclass(slots=True)
 class People:
-    """The people of one step: what is wanted of them, and the work they came from."""
+    """The people of one step: what is wanted of them, and the work they came from.
+
+    `unread`: those who could not be read at the target now, `unread_because`: what has stopped that.
+    """
 
     wanted: dict[str, Wanted] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
     plans: dict[str, MemberPlan] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    unread_because: TargetError | None = None
+
+    def set_aside(self, emails: Sequence[str], error: TargetError | None) -> None:
+        """Leave people out of this step."""
+        self.unread, self.unread_because = list(emails), error
+        for email in emails:
+            del self.wanted[email], self.persons[email]
 
 
 async def wanted_people(run: Run, works: Sequence[Work]) -> People:
@@ -44,7 +56,10 @@ async def wanted_people(run: Run, works: Sequence[Work]) -> People:
 
 
 async def plan_people(run: Run, people: People) -> None:
-    """Read whom the plan depends on at the target, and plan. Raises TargetError when it cannot be read."""
+    """Read whom the plan depends on at the target, and plan for those who could be read.
+
+    Raises TargetError when nobody could.
+    """
     known = await run.store.members(people.wanted)
     doubts = await run.store.unknown([member_object(email) for email in people.wanted])
     unread = [
@@ -53,7 +68,9 @@ async def plan_people(run: Run, people: People) -> None:
         if must_read(wanted, known.get(email), member_object(email) in doubts)
     ]
     leaving = {email for email in unread if not people.wanted[email].member}
-    known |= await read_members(run, unread, leaving)
+    read, error = await read_some_members(run, unread, leaving)
+    known |= read
+    people.set_aside([email for email in unread if email not in read], error)
     teams = await run.store.teams()
     before = await _before(run, people)
     absent = MemberBinding(State.ABSENT)
@@ -256,11 +273,11 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
 
 async def _look_for_invited(run: Run, people: People, sent: list[Invite]) -> None:
     """Find the ids of those just invited. Who is not listed yet is looked for again later."""
-    names = [member_object(invite.object) for invite in sent]
-    try:
-        run.known_now |= await read_members(run, [invite.object for invite in sent], newest=True)
-    except TargetError as error:
-        await run.fault(names, error)
+    names = [invite.object for invite in sent]
+    read, error = await _read_invited(run, names)
+    run.known_now |= read
+    if error:
+        await run.fault([member_object(email) for email in names if email not in read], error)
     for email, binding in run.known_now.items():
         if email in people.plans:
             holders = people.wanted[email].holders
@@ -269,6 +286,18 @@ async def _look_for_invited(run: Run, people: People, sent: list[Invite]) -> Non
             if binding.state is State.KNOWN:
                 await run.commit([run.store.put_member(email, bound)])
     run.known_now = {}
+
+
+async def _read_invited(
+    run: Run, emails: Sequence[str]
+) -> tuple[dict[str, MemberBinding], TargetError | None]:
+    """Read as many of them as can be read now: in another slice when this one has ended."""
+    if emails and run.over:
+        return {}, UnfinishedError(MEMBERS)
+    try:
+        return await read_some_members(run, emails, newest=True)
+    except TargetError as error:
+        return {}, error
 
 
 async def watch_pending(run: Run) -> None:
@@ -280,19 +309,23 @@ async def watch_pending(run: Run) -> None:
     before = await run.store.members(emails)
     waiting = [email for email in emails if email in before and before[email].state is State.INVITED]
     try:
-        after = await read_members(run, waiting)
-    except TargetError as error:
-        await run.commit([("ZADD", key, run.now + _LOOK_AGAIN_FIRST, email) for email in emails])
-        await run.fault([], error)
-        return
-    commands: list[Command] = []
+        after, error = await read_some_members(run, waiting)
+    except TargetError as fault:
+        after, error = {}, fault
+    left = [email for email in waiting if email not in after]
+    again = run.now + (error.wait if isinstance(error, UnfinishedError) else _LOOK_AGAIN_FIRST)
+    commands: list[Command] = [("ZADD", key, again, email) for email in left]
     for email in emails:
+        if email in left:
+            continue
         if email in after and after[email].state is State.INVITED:
             commands.append(("ZADD", key, run.now + hold.LOOK_AGAIN, email))
         else:
             commands.append(("ZREM", key, email))
             commands += run.store.mark([member_object(email)], run.now)
     await run.commit(commands)
+    if error:
+        await run.fault([], error)
 
 
 # single changes of members

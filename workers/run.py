@@ -15,6 +15,7 @@ from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError, Transaction
 from bridge.store.history import History
 from bridge.store.lease import Lease
+from bridge.store.listings import Listing, ListingStore
 from bridge.store.mirror import Command
 from bridge.store.tally import Tally
 from bridge.store.targets import MEMBER, TEAM, Cause, Intent, TargetState, TargetStore, Waiting
@@ -48,6 +49,15 @@ class TargetDownError(Exception):
     """Nothing can be done at the target now; its state has been written."""
 
 
+class UnfinishedError(TargetError):
+    """A list is to be read on in another slice; what was read of it is kept. `wait`: ms until then."""
+
+    def __init__(self, what: str, wait: int = 0) -> None:
+        """`what`: the list, in words."""
+        super().__init__(f"the {what} are not read to the end yet")
+        self.wait = wait
+
+
 class PausedError(TargetDownError):
     """A person wants the target left alone."""
 
@@ -63,9 +73,11 @@ class Run:
     `refusing`, `failures`, `downs`: see TargetState; `tripped`: which changes were refused so often that
     this step makes no more of them, and why; `known_now`: people whose invite or reading in this step has
     made them known; `retried`: objects looked at once more after a 404 or 409, each with what was asked;
-    `ends`: of its slice, by the monotonic clock; `about`: objects of the call under way, `intent`: what is
-    written of it, `sent`: tries of it so far; `works`: what this step is about, by object; `changed`: what
-    its calls have changed, and when (unix ms).
+    `ends`: of its slice, by the monotonic clock; `tried`: its slice has made a call that changes something;
+    `turn`: one page may still be read though the slice has ended; `listings`: long lists of which something
+    is kept, `pages`: how many pages lists have, both by name; `seen`: the organisation has shown a list;
+    `about`: objects of the call under way, `intent`: what is written of it, `sent`: tries of it so far;
+    `works`: what this step is about, by object; `changed`: what its calls have changed, and when (unix ms).
     """
 
     worker: Worker
@@ -90,6 +102,11 @@ class Run:
     failures: int = 0
     downs: int = 0
     ends: float = math.inf
+    tried: bool = False
+    turn: bool = True
+    seen: bool = False
+    listings: dict[str, Listing] = field(default_factory=dict)
+    pages: dict[str, int] = field(default_factory=dict)
     last_call: Call | None = None
     about: tuple[str, ...] = ()
     intent: Intent | None = None
@@ -142,8 +159,26 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """True when no further call may begin: the slice has ended, or the process is to end."""
+        """True when the slice has ended, or the process is to end."""
         return self.worker.stopping.is_set() or time.monotonic() >= self.ends
+
+    @property
+    def spent(self) -> bool:
+        """True when no further call that changes something may begin.
+
+        One may in each slice, however long reading took: else what was read for it would be read for ever.
+        """
+        return self.worker.stopping.is_set() or (self.over and self.tried)
+
+    def grant_turn(self) -> None:
+        """Let one more page be read even if the slice has ended: whoever reads comes on in each slice."""
+        self.turn = True
+
+    def take_turn(self, what: str) -> None:
+        """Begin to read a page of a list. Raises UnfinishedError when that has to wait for another slice."""
+        if self.over and (self.worker.stopping.is_set() or not self.turn):
+            raise UnfinishedError(what)
+        self.turn = False
 
     @property
     def tally(self) -> Tally:
@@ -186,11 +221,13 @@ class Run:
         done later; what is to be looked at again is in `later` then. Raises RefusedError (the intent has
         ended), TargetDownError or LeaseLostError.
         """
-        if self.over or act.kind in self.tripped:
+        if self.spent or act.kind in self.tripped:
             self.look_again(objects, self.now)
             return None
+        self.tried = True
         intent = Intent(act.text, self.lease.fence, self.now, self.worker.name, team)
-        await self.commit([*self.store.intend(objects, intent), *with_intent])
+        changed = self.note_changed(objects)
+        await self.commit([*self.store.intend(objects, intent), *changed, *with_intent])
         self.about, self.intent, self.sent = tuple(objects), intent, 0
         try:
             try:
@@ -211,11 +248,26 @@ class Run:
         ended = [*late, *done(result), *self._well(objects), *self._records(objects, act, outcome)]
         await self._settle(objects, ended, team)
         if outcome == DONE:
-            self._note_changed(objects, act, at)
+            self._count_changed(objects, act, at)
         self.failures, self.downs, self.refused, self.refusing = 0, 0, [], False
         return result
 
-    def _note_changed(self, objects: Sequence[str], act: Act, at: int) -> None:
+    def doubt(self, objects: Collection[str]) -> list[Command]:
+        """Return the commands that let these be read anew: also from a list that is kept."""
+        return [*self.store.doubt(objects), *self.note_changed(objects)]
+
+    def note_changed(self, objects: Collection[str]) -> list[Command]:
+        """Return the commands that let what is kept of long lists no longer tell of these objects."""
+        kept, commands = ListingStore(self.store), list[Command]()
+        for name, listing in list(self.listings.items()):
+            if listing.about in objects or not listing.alive(self.now):
+                commands += kept.drop(name)
+                del self.listings[name]
+            else:
+                commands += kept.note_changed(listing, objects)
+        return commands
+
+    def _count_changed(self, objects: Sequence[str], act: Act, at: int) -> None:
         """Note that a call has changed these (unix ms); a leaver who is removed is counted at once."""
         self.changed |= dict.fromkeys(objects, at)
         if act.kind == Remove.verb and act.since:
@@ -276,6 +328,9 @@ class Run:
 
         Raises TargetDownError when the target as a whole cannot be used.
         """
+        if isinstance(error, UnfinishedError):
+            self.look_again(objects, self.now + error.wait)
+            return
         if isinstance(error, RateLimitedError):
             self.limited_until = max(self.limited_until, error.until)
             self.look_again(objects, math.ceil(error.until * 1000))

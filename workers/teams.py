@@ -35,6 +35,7 @@ async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
     titles = [work.object[2:] for work in works]
     needed = [title for title in titles if title not in teams or teams[title].groups]
     await run.commit(await hold.release_deletions(run, needed))
+    run.grant_turn()
     for title in titles:
         await _rename(run, people, teams, title)
     moves = plan_moves(run, people.plans.values(), teams)
@@ -43,6 +44,7 @@ async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
     for title in shut & moves.keys():
         moves[title] = replace(moves[title], join=[])
     await move_all(run, people, teams, moves)
+    run.grant_turn()
     for title in titles:
         await _delete(run, people, teams, title)
 
@@ -62,6 +64,9 @@ async def _rename(
         return
     if not team.id or not is_renamed(team, title):
         return
+    if run.spent:
+        run.look_again([name], run.now)
+        return
     ident = team.id
     change = RenameTeam(title, "", ident, team.title or "")
     try:
@@ -76,9 +81,10 @@ async def _rename(
         teams[title] = replace(team, title=title)
         return [run.store.put_team(title, teams[title])]
 
+    freed = run.note_changed([team_object((team.title or "").strip())])
     try:
         await run.attempt(
-            [name], act_of(change), lambda: run.client.rename_team(ident, title), renamed, team=ident
+            [name], act_of(change), lambda: run.client.rename_team(ident, title), renamed, freed, team=ident
         )
     except RefusedError as error:
         if error.status == 404:
@@ -138,6 +144,7 @@ async def _delete(run: Run, people: People, teams: dict[str, TeamBinding], title
         return
     ident, change = team.id, DeleteTeam(title, "", team.id)
     try:
+        run.take_turn("teams")
         remote = await run.client.team(ident)
         if remote.members or remote.spaces:
             return

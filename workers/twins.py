@@ -15,9 +15,9 @@ from bridge.plan.teams import TeamBinding, bound_to
 from bridge.store.mirror import Command
 from bridge.store.targets import FORGET_LOST, LOOK_FIRST
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
-from bridge.targets.lists import walk
 from workers.acts import Act
-from workers.run import Run, team_object
+from workers.listings import roster_list, team_list, team_of
+from workers.run import Run, UnfinishedError, team_object
 
 _AT_ONCE = 100
 
@@ -55,29 +55,57 @@ async def watch_twins(run: Run) -> None:
         try:
             await _look(run, teams, title, making)
         except TargetError as error:
-            await run.commit(run.store.put_making(title, making, run.now + LOOK_FIRST))
+            again = error.wait if isinstance(error, UnfinishedError) else LOOK_FIRST
+            await run.commit([("ZADD", run.store.key("twins"), run.now + again, title)])
             await run.fault([], error)
             return
 
 
 async def _look(run: Run, teams: dict[str, TeamBinding], title: str, making: Making) -> None:
-    listed = [team async for team in walk(lambda page: run.client.teams(title, page))]
+    list_of_title = team_list(run, title)
+    rows = await list_of_title.read_all()
+    listed = [team_of(row) for row in rows.values()]
     there = [team for team in listed if team.title.strip() == title]
     team = teams.get(title)
     unbound = team is None or team.id is None  # whoever needed it has had it adopted: nobody is to be in it
     settled = unbound or any(each.id == (team and team.id) for each in there)  # else it is found first
     left: Making | None = replace(making, left="")  # as far as is known from this look
-    for twin in there if settled else ():
-        if left and left.made(twin) and bound_to(teams, twin.id) is None:
-            left = await _judge(run, title, left, twin, making.left)
+    twins = [twin for twin in there if settled and bound_to(teams, twin.id) is None]
+    rosters = await _read_rosters(run, title, [twin for twin in twins if making.made(twin)])
+    for twin in twins:
+        if left and left.made(twin):
+            left = await _judge(run, title, left, twin, rosters[twin.id], making.left)
+    await list_of_title.drop()
     age = run.now - making.last
     if left and age > FORGET_LOST and not left.left:
         left = None
     await run.commit(run.store.put_making(title, left, run.now + min(max(age, LOOK_FIRST), FORGET_LOST)))
 
 
-async def _judge(run: Run, title: str, making: Making, twin: RemoteTeam, before: str) -> Making | None:
-    inside = {member.id async for member in walk(lambda page: run.client.team_members(twin.id, page))}
+async def _read_rosters(run: Run, title: str, twins: list[RemoteTeam]) -> dict[str, set[str]]:
+    """Return who (ids) is in each of these teams. Those that are long are read on in the next slice."""
+    rosters, unfinished = dict[str, set[str]](), None
+    readers = [roster_list(run, twin.id, title) for twin in twins]
+    for twin, reader in zip(twins, readers, strict=True):
+        run.grant_turn()
+        try:
+            rosters[twin.id] = set(await reader.read_all())
+        except UnfinishedError as error:
+            unfinished = error
+    if unfinished:
+        raise unfinished
+    for twin, reader in zip(twins, readers, strict=True):
+        if reader.resumed and (await run.client.team(twin.id)).members != len(rosters[twin.id]):
+            unfinished = UnfinishedError(reader.listing.what)  # somebody came or went meanwhile
+        await reader.drop()
+    if unfinished:
+        raise unfinished
+    return rosters
+
+
+async def _judge(
+    run: Run, title: str, making: Making, twin: RemoteTeam, inside: set[str], before: str
+) -> Making | None:
     why = not_ours(making, twin, inside, await run.client.owner())
     if why is None:
         return await _delete(run, title, making, twin)
@@ -88,6 +116,8 @@ async def _judge(run: Run, title: str, making: Making, twin: RemoteTeam, before:
 
 async def _delete(run: Run, title: str, making: Making, twin: RemoteTeam) -> Making | None:
     """Delete a team that a lost call has made. Returns which calls are still without an end."""
+    if run.spent:
+        raise UnfinishedError(f"teams like {title}")
     act = Act(DeleteTeam.verb, f"delete team {title}, which a call without an answer has made a second time")
     try:
         deleted = await run.attempt(

@@ -1,5 +1,7 @@
 """`bridge plan`: what would be done now, and why."""
 
+import math
+from functools import partial
 from typing import Any
 
 from bridge.commands.common import (
@@ -17,6 +19,7 @@ from bridge.commands.common import (
 )
 from bridge.plan.steps import Plan
 from bridge.planning import make_plan
+from bridge.rate_limit_headers import LONGEST_WAIT
 from bridge.settings import Settings
 from bridge.store.journal import Journal
 from bridge.store.targets import TargetStore, target_id
@@ -31,6 +34,7 @@ async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
         accepted, folded = await Journal(store).counters()
         for target in settings.targets:
             client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client.patience, client.before_wait = LONGEST_WAIT, partial(_tell_wait, target.name)
             try:
                 known = TargetStore(store, target_id(target))
                 plans[target.name] = await make_plan(settings, target, known, client, unix_ms())
@@ -39,6 +43,10 @@ async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
             finally:
                 await client.close()
         return accepted - folded, plans
+
+
+def _tell_wait(name: str, seconds: float) -> None:
+    err.print(f"{name}: the limit for reading is used up: waiting for {math.ceil(seconds)} s", markup=False)
 
 
 def plan(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:

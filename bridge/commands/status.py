@@ -24,6 +24,7 @@ from bridge.operators.orphans import DirectoryHealth
 from bridge.operators.waits import Wait, read_waits
 from bridge.settings import Settings, SourceSettings
 from bridge.store.clock import differs, say_difference
+from bridge.store.listings import Listing
 from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
@@ -62,8 +63,17 @@ def _describe_target(target: TargetHealth, directories: Iterable[DirectoryHealth
     """Return its row; where it is well the reason may still say what is not: a directory without a source."""
     resumes = moment(target.resumes_at * 1000)
     orphans = [f"directory {each.name}: {each.reason}" for each in directories if target.name in each.targets]
-    reason = target.reason or "; ".join(orphans) or None
-    return asdict(target.counts) | {"state": target.state, "reason": reason, "resumes_at": resumes}
+    reasons = [target.reason] if target.reason else orphans
+    reasons += [target.reading.describe()] if target.reading else []
+    told = {"state": target.state, "reason": "; ".join(reasons) or None, "resumes_at": resumes}
+    return asdict(target.counts) | told | {"reading": _describe_reading(target.reading)}
+
+
+def _describe_reading(listing: Listing | None) -> dict[str, Any] | None:
+    """Return which long list is being read, how many of its pages were read, and how many it has."""
+    if listing is None:
+        return None
+    return {"list": listing.what, "page": listing.page, "pages": listing.pages or None}
 
 
 def _describe_wait(wait: Wait) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
 from bridge.targets.gitbook import GitBook
 
+PREVIEW_PATIENCE = 120.0  # seconds that a preview waits for the target's limit, each time
 _SLICE = 2000
 _TRIES = 5
 _FORGET = "bridge:forget"  # no source can be called that
@@ -178,6 +179,7 @@ async def preview(settings: Settings, store: Store, view: DirectoryView, now: in
         if target.name in view.targets:
             known = TargetStore(store, target_id(target))
             client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client.patience = PREVIEW_PATIENCE
             try:
                 plan = await plan_without(settings, target, known, client, now, view.name)
             finally:

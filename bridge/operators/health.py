@@ -4,7 +4,7 @@ It takes a number of round trips to Redis that does not depend on how many targe
 there are, and it reads nobody's name. (Of a directory that no source speaks for it counts the users.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from bridge.settings import Settings, SourceSettings, TargetSettings
 from bridge.store.clock import differences_commands, read_differences
 from bridge.store.front import FrontNews, FrontStore
 from bridge.store.journal import START, Journal
+from bridge.store.listings import Listing, ListingStore, read_listings
 from bridge.store.mirror import Command, MirrorStore
 from bridge.store.presence import alive_command
 from bridge.store.reads import ReadState, ReadStore, read_api_state
@@ -66,7 +67,8 @@ class TargetHealth:
     it is tried again (unix seconds, 0: no such time); `budget`: calls it still takes, by kind of call.
     `oldest_due`: since when something has been due (unix ms, 0: nothing is); `leavers`: people who left by
     the directory and still are members, or may be, `oldest_leaver`: when the first of them left (unix ms, 0:
-    nobody). Who stays because a person has rejected the removal is none of them.
+    nobody). Who stays because a person has rejected the removal is none of them. `reading`: the long list
+    that is being read, None when none is.
     """
 
     name: str
@@ -81,6 +83,7 @@ class TargetHealth:
     oldest_due: int = 0
     leavers: int = 0
     oldest_leaver: int = 0
+    reading: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,7 @@ def _questions(target: TargetStore, now: int) -> list[Command]:
         ("GET", target.key("state")), ("GET", target.key("pause")),
         ("HGETALL", TallyStore(target.store).budget_key(target.id)),
         ("ZRANGE", target.key("work"), 0, 0, "WITHSCORES"), ("HVALS", target.key("leaving")),
+        ("HGETALL", ListingStore(target).key),
         *target.count_commands(now),
     ]  # fmt: skip
 
@@ -187,13 +191,20 @@ def _questions(target: TargetStore, now: int) -> list[Command]:
 def _target(target: TargetSettings, answers: Sequence[Any], now: int) -> TargetHealth:
     pause = read_pause(answers[1])
     state = present_state(read_state(answers[0]), pause, now)
-    budget, due, leaving, *counts = answers[2:]
+    budget, due, leaving, listings, *counts = answers[2:]
+    reading = None if pause else _reading(read_listings(listings).values(), now)
     oldest = int(float(due[1])) if due else now
     return TargetHealth(
         target.name, target.mode, read_counts(counts), state.state, state.reason, state.since,
         state.resumes_at, pause, read_budgets(budget), oldest if oldest < now else 0,
-        len(leaving), min(map(int, leaving), default=0),
+        len(leaving), min(map(int, leaving), default=0), reading,
     )  # fmt: skip
+
+
+def _reading(listings: Iterable[Listing], now: int) -> Listing | None:
+    """Return the list that was last gone on with and is not read to its end."""
+    open_lists = [each for each in listings if not each.complete and each.alive(now)]
+    return max(open_lists, key=lambda each: each.read_at, default=None)
 
 
 def present_state(state: TargetState, pause: Pause | None, now: int) -> TargetState:

@@ -49,6 +49,8 @@ class Faults:
         "error_body" (200 with GitBook's error body); "unchanged" (answered as if done, and nothing is)
     next: the same for single calls, before `always`; the first that matches is used up
     latency: seconds before each call is looked at
+    page_size: no list gives more items at once, whatever is asked for
+    expired_cursors: a list that is asked for its next page answers 400
     retry_after: seconds told in a Retry-After header by a 429 or 503 of `always` or `next`
     rejected_token: 401 for every call
     organization_gone: 404 for the whole organisation, though `/user` still answers
@@ -63,6 +65,8 @@ class Faults:
     always: FaultName | None = None
     next: tuple[NextFault, ...] = ()
     latency: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    page_size: Annotated[int, Field(ge=1)] | None = None
+    expired_cursors: bool = False
     retry_after: Annotated[int, Field(ge=0)] | None = None
     rejected_token: bool = False
     organization_gone: bool = False

@@ -39,6 +39,7 @@ def list_members(sandbox: Sandbox, ask: Ask) -> Answer:
             lambda member: shapes.organization_member(member, sandbox.state, sandbox.url),
             ask.query,
             descending=order == "desc",
+            faults=sandbox.faults,
         ),
     )
 

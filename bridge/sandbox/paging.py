@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 
 import orjson
 
+from bridge.sandbox.faults import Faults
 from bridge.sandbox.state import RefusedError
 
+NO_FAULTS = Faults()
 DEFAULT_LIMIT = 50  # GitBook's docs name no default
 MAX_LIMIT = 1000
 
@@ -22,12 +24,16 @@ def listing(
     query: Mapping[str, str],
     *,
     descending: bool = False,
+    faults: Faults = NO_FAULTS,
 ) -> dict[str, Any]:
     """Return GitBook's List: `items`, `count` of all, and `next.page` unless this is the last page.
 
-    Raises RefusedError 400 for a `limit` outside 0..1000 or a `page` that is no cursor of this list.
+    Raises RefusedError 400 for a `limit` outside 0..1000 or a `page` that is no cursor of this list, or
+    has expired by the faults.
     """
-    limit, after = _limit(query), _after(query)
+    limit, after = min(_limit(query), faults.page_size or MAX_LIMIT), _after(query)
+    if after is not None and faults.expired_cursors:
+        raise RefusedError(400, "page: the cursor has expired")
     ordered = sorted(items, key=place, reverse=descending)
     try:
         rest = [item for item in ordered if after is None or _beyond(place(item), after, descending)]

@@ -16,7 +16,16 @@ def list_teams(sandbox: Sandbox, ask: Ask) -> Answer:
         for team in sandbox.state.teams.values()
         if title in team.title.lower() and (owner is None or team.members.get(owner) == "owner")
     ]
-    return Answer(200, listing(found, lambda team: (team.created, team.number), shapes.team, ask.query))
+    return Answer(
+        200,
+        listing(
+            found,
+            lambda team: (team.created, team.number),
+            shapes.team,
+            ask.query,
+            faults=sandbox.faults,
+        ),
+    )
 
 
 def create_team(sandbox: Sandbox, ask: Ask) -> Answer:
@@ -56,6 +65,7 @@ def list_team_members(sandbox: Sandbox, ask: Ask) -> Answer:
             lambda member: (member.joined, member.number),
             lambda member: shapes.team_member(member, team.members[member.id], state, sandbox.url),
             ask.query,
+            faults=sandbox.faults,
         ),
     )
 

@@ -16,6 +16,7 @@ from bridge.scim.shelf import SIDES, Shelf
 from bridge.store.counts import ALL_LOSSES, loss_of, losses_of
 from bridge.store.erasure import Marker, Scrub
 from bridge.store.history import History
+from bridge.store.listings import ListingStore
 from bridge.store.mirror import Command, MirrorStore, make_ref
 from bridge.store.reads import USER, ReadStore
 from bridge.store.redis import Store
@@ -200,8 +201,16 @@ async def traces_at_target(
     }
     await _recount(target.key(ALL_LOSSES), target.store, pairs, found)
     await _asked(target, emails, found)
+    found.first += await _lists_read(target)
     await _texts(target, Scrub(marker, emails, idents), refs, found)
     return await counted(target.store, found)
+
+
+async def _lists_read(target: TargetStore) -> list[Command]:
+    """Forget what is kept of lists that are being read: they name people, and are begun again."""
+    lists = ListingStore(target)
+    names = await target.store.call("HKEYS", lists.key)
+    return [("DEL", lists.key, *(lists.rows_key(name) for name in sorted(names)))] if names else []
 
 
 async def _recount(key: str, store: Store, names: Mapping[str, str], found: Traces) -> None:

@@ -124,10 +124,14 @@ class RemoteTeam:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list; `next`: the cursor of the following one, None on the last."""
+    """One page of a list; `next`: the cursor of the following one, None on the last.
+
+    `total`: how many items the whole list has, None where the target does not tell.
+    """
 
     items: tuple[T, ...]
     next: str | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

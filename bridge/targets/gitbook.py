@@ -62,7 +62,11 @@ class GitBook:
         timeout: float = 10.0,
         client: httpx.AsyncClient | None = None,
     ) -> None:
-        """`timeout`: seconds for one call, from the check before it to its end."""
+        """`timeout`: seconds for one call, from the check before it to its end.
+
+        `patience`, to be set: how many seconds a call that reads waits until the limit lets it, for whoever
+        cannot come back later; `before_wait` is told how many seconds it is going to wait.
+        """
         self._root = f"{api_url}/orgs/{organization}"
         self._api_url = api_url
         self._token = token
@@ -73,6 +77,8 @@ class GitBook:
         self.before_call: Callable[[], Awaitable[None]] = _nothing
         self.after_call: Callable[[Call], None] = lambda _: None
         self.clock: Callable[[], float] = time.time
+        self.patience = 0.0
+        self.before_wait: Callable[[float], None] = lambda _: None
 
     async def close(self) -> None:
         """Close its connections."""
@@ -189,7 +195,15 @@ class GitBook:
     # the wire
 
     async def _read(self, url: str, query: Mapping[str, str | None] | None = None) -> dict[str, Any]:
-        return _json(await self._send(READ, "GET", url, query=query))
+        while True:
+            try:
+                return _json(await self._send(READ, "GET", url, query=query))
+            except RateLimitedError as error:
+                wait = error.until - self.clock()
+                if not self.patience or wait > self.patience:
+                    raise
+            self.before_wait(wait)
+            await asyncio.sleep(max(wait, 0.0))
 
     async def _call(
         self, kind: str, method: str, url: str, body: object = None, repeat: bool = True
@@ -366,7 +380,8 @@ def _page(answer: dict[str, Any], read: Callable[[dict[str, Any]], T]) -> Page[T
         following = (answer.get("next") or {}).get("page") or None
     except (KeyError, TypeError, AttributeError):
         raise UnavailableError("GitBook's list has another shape than its API document says") from None
-    return Page(items, following)
+    count = answer.get("count")  # "optional" by GitBook's OpenAPI document
+    return Page(items, following, count if isinstance(count, int) and count >= 0 else None)
 
 
 def _listed_member(row: dict[str, Any]) -> RemoteMember:

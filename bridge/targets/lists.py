@@ -9,8 +9,8 @@ from bridge.targets.base import Page, RemoteMember, RemoteTeam, Target, Unavaila
 T = TypeVar("T")
 PAGE = 1000  # GitBook's largest page
 _FEW = 2  # so many searches cost no more than one page
-_MOST_PAGES = 5000  # of one list; at 1,000 members a page no organisation has more
-_MOST_IDLE = 10  # pages on end that bring nothing new: pages shift a little while they are read
+MOST_PAGES = 5000  # of one list; at 1,000 members a page no organisation has more
+MOST_IDLE = 10  # pages on end that bring nothing new: pages shift a little while they are read
 
 
 @dataclass(slots=True)
@@ -31,19 +31,33 @@ class Pages(Generic[T]):
             return
         if page.next in self.cursors:
             raise UnavailableError("the list does not end: its pages repeat")
-        if self.idle >= _MOST_IDLE or self.read >= _MOST_PAGES:
+        if self.idle >= MOST_IDLE or self.read >= MOST_PAGES:
             raise UnavailableError(f"the list does not end: {self.read} pages were read")
         self.cursors.add(page.next)
 
 
+def few(wanted: int, pages: int, begun: bool = False) -> bool:
+    """Tell whether a search for each of so many takes no more calls than a list of so many pages.
+
+    `begun`: these are the pages that are left of a list that was begun; 0 where that is not known.
+    """
+    return wanted < pages if begun else wanted <= max(_FEW, pages)
+
+
 async def walk(read: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
     """Yield every item of a paged list. Raises TargetError."""
+    async for page in walk_pages(read):
+        for item in page.items:
+            yield item
+
+
+async def walk_pages(read: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[Page[T]]:
+    """Yield every page of a list. Raises TargetError."""
     cursor: str | None = None
     pages = Pages[T]()
     while True:
         page = await read(cursor)
-        for item in page.items:
-            yield item
+        yield page
         pages.add(page)
         if page.next is None:
             return
@@ -70,39 +84,55 @@ async def find_members(
     now. Raises TargetError.
     """
     found: dict[str, RemoteMember | None] = dict.fromkeys(emails)
-    if len(emails) <= max(_FEW, pages):
+    if few(len(emails), pages):
         for email in emails:
-            found[email] = await _search(target, email)
+            found[email] = await search_member(target, email)
         return found, pages
-    seen, accounts = 0, {email: list[RemoteMember]() for email in emails}
+    seen, read, listed = 0, 0, {email: list[RemoteMember]() for email in emails}
     missing = set(emails)
-    async for member in walk(lambda page: target.members(page=page, limit=PAGE)):
-        seen += 1
-        if member.email in accounts:
-            accounts[member.email].append(member)
-            missing.discard(member.email)
-            if newest and not missing:
-                break
-    found |= {email: join_accounts(each) for email, each in accounts.items()}
+    async for page in walk_pages(lambda cursor: target.members(page=cursor, limit=PAGE)):
+        for member in page.items:
+            if member.email in listed:
+                listed[member.email].append(member)
+                missing.discard(member.email)
+        seen, read = seen + len(page.items), read + 1
+        if newest and not missing:
+            break
+        if read == 1 and page.next and page.total and page.items:
+            pages = max(pages, -(-page.total // len(page.items)))
+        if page.next and few(len(emails), pages - read, begun=True):
+            return {email: await search_member(target, email) for email in emails}, pages
+    found |= {email: join_accounts(each) for email, each in listed.items()}
     return found, max(pages, -(-seen // PAGE))
 
 
-async def _search(target: Target, email: str) -> RemoteMember | None:
+async def search_member(target: Target, email: str) -> RemoteMember | None:
+    """Return the member with an address, all of its accounts; a search looks into names, too.
+
+    Raises TargetError.
+    """
     listed = walk(lambda page: target.members(email, page=page))
     return join_accounts([member async for member in listed if member.email == email])
 
 
-async def find_teams(target: Target, titles: Collection[str]) -> dict[str, RemoteTeam]:
-    """Return the teams that have these titles, compared stripped; the oldest where there are two."""
+async def find_teams(target: Target, titles: Collection[str], pages: int = 1) -> dict[str, RemoteTeam]:
+    """Return the teams that have these titles, compared stripped; the oldest where there are two.
+
+    `pages`: how many the list of all teams has, as far as is known. Raises TargetError.
+    """
     found: dict[str, RemoteTeam] = {}
-    asked: list[str | None] = list(titles) if len(titles) <= _FEW else [None]
+    asked: list[str | None] = list(titles) if few(len(titles), pages) else [None]
     for text in asked:
-        async for team in _all_teams(target, text):
-            title = team.title.strip()
-            if title in titles and (title not in found or team.created_at < found[title].created_at):
-                found[title] = team
+        listed = [team async for team in walk(lambda page: target.teams(text, page))]  # noqa: B023
+        found |= oldest_of_title([text] if text else titles, listed)
     return found
 
 
-def _all_teams(target: Target, title: str | None) -> AsyncIterator[RemoteTeam]:
-    return walk(lambda page: target.teams(title, page))
+def oldest_of_title(titles: Collection[str], teams: Iterable[RemoteTeam]) -> dict[str, RemoteTeam]:
+    """Return the teams that have these titles, compared stripped; the oldest where there are two."""
+    found: dict[str, RemoteTeam] = {}
+    for team in teams:
+        title = team.title.strip()
+        if title in titles and (title not in found or team.created_at < found[title].created_at):
+            found[title] = team
+    return found

@@ -9,9 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli import app
+from bridge.commands.common import unix_ms
 from bridge.operators.waits import MOST_SHOWN
 from bridge.settings import RedisSettings, read_settings
+from bridge.store.commit import Transaction
 from bridge.store.front import FrontNews, FrontStore, Refusals
+from bridge.store.listings import Listing, ListingStore
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, Waiting, target_id
 
@@ -138,3 +141,27 @@ async def test_what_waits_is_bounded(config: Path, store: Store) -> None:
     await store.calls([*(target.wait(*row) for row in rows.items()), *target.mark(rows, AT)])
     waits = orjson.loads(await run(config, "--json"))["targets"]["docs"]["waits"]
     assert [row["reason"] for row in waits] == [f"no. {number}" for number in range(MOST_SHOWN)]
+
+
+async def test_it_tells_how_far_a_long_list_was_read(config: Path, store: Store) -> None:
+    """In words and in numbers, while it is gone on with; nothing of a list that was read to its end."""
+    lists = ListingStore(TargetStore(store, target_id(read_settings(config).targets[0])))
+    told = orjson.loads(await run(config, "--json"))["targets"]["docs"]
+    assert (told["state"], told["reason"], told["reading"]) == ("ok", None, None)
+    listing, now = Listing("members", "members"), unix_ms()
+    for number in range(7):
+        listing = listing.after(1000, f"cursor {number}", 19_500, now)
+    await write(store, lists.keep(listing))
+    told = orjson.loads(await run(config, "--json"))["targets"]["docs"]
+    assert (told["state"], told["reading"]) == ("ok", {"list": "members", "page": 7, "pages": 20})
+    assert told["reason"] == "reading 7 of 20 pages of the members"
+    assert "docs: reading 7 of 20 pages of the members" in await run(config)
+    await write(store, lists.keep(listing.after(500, None, 19_500, now)))
+    assert orjson.loads(await run(config, "--json"))["targets"]["docs"]["reading"] is None
+
+
+async def write(store: Store, commands: list[tuple[object, ...]]) -> None:
+    """Run them."""
+    transaction = Transaction(store)
+    transaction.add_all(commands)
+    assert await transaction.run()

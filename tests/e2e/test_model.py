@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+import tests.workers.world
 from bridge.directory.events import DirectoryEvent, encode_event
 from bridge.embedded import EmbeddedValkey
 from bridge.sandbox import Sandbox
@@ -24,6 +25,7 @@ from bridge.targets.gitbook import GitBook
 from tests.e2e.truth import ACTS, MANY, PLAIN, RARE, STRANGER, Directories, Directory, Rules, gaps
 from tests.workers.crash import PLACES, Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import HOUR, World, playing
+from workers import converge
 
 USERS, GROUPS = 4, 3
 MOST_APPROVALS = 5  # one thing approved may be the cause of another: a team that is empty now is deleted
@@ -57,13 +59,17 @@ histories = st.one_of(short_histories, st.integers(0, 1_000_000).map(long_histor
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a history is told. `crashes`: how often a process dies on the way, `seed`: of all chance."""
+    """How a history is told. `crashes`: how often a process dies on the way, `seed`: of all chance.
+
+    `slices`: each of them ends with its first call, and a page of a list has two items.
+    """
 
     scope: str | None
     rules: Rules
     crashes: int
     seed: int
     guard: dict[str, int]
+    slices: bool = False
 
 
 deliveries = st.builds(
@@ -73,6 +79,7 @@ deliveries = st.builds(
     st.integers(0, 12),
     st.integers(0, 10_000),
     st.sampled_from([NO_GUARD, WAVES]),
+    st.booleans(),
 )
 
 
@@ -173,12 +180,20 @@ async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch:
     await world.settle()
     await late.take_effect()
     world.sleep(HOUR)
-    await world.settle()
+    await settle_watches(world)
     for _ in range(MOST_APPROVALS if how.guard is not NO_GUARD else 0):
         if not await world.parked():
             break
         await world.approve()
         await world.settle()
+
+
+async def settle_watches(world: World) -> None:
+    """Settle, and let what is only watched be read to its end: it may take more than one slice."""
+    await world.settle()
+    while await world.store.call("ZCOUNT", world.docs.key("twins"), "-inf", world.now):
+        await world.turn()
+    await world.settle()
 
 
 async def run(valkey: EmbeddedValkey, history: list[Act], how: Delivery) -> list[str]:
@@ -188,6 +203,10 @@ async def run(valkey: EmbeddedValkey, history: list[Act], how: Delivery) -> list
     with pytest.MonkeyPatch.context() as patch:
         async with playing(redis, store, patch) as world:
             adopted = seed(world.sandbox)
+            if how.slices:
+                world.sandbox.inject(page_size=2)
+                patch.setattr(converge, "SLICE_SECONDS", 0.0)
+                patch.setattr(tests.workers.world, "MOST_TURNS", 2000)
             configure(world, how)
             await play(world, [event for each in truth.each for event in each.events], how, patch)
             wrong = gaps(world.sandbox, truth, how.scope, how.rules, adopted)

@@ -17,9 +17,11 @@ from bridge.scim.rows import Row
 from bridge.scim.shelf import Shelf
 from bridge.settings import LogSettings
 from bridge.store.audit import Audit, Deed
+from bridge.store.commit import Transaction
 from bridge.store.erasure import open_marker
 from bridge.store.journal import Entry, Submission
 from bridge.store.lease import acquire
+from bridge.store.listings import Listing, ListingStore
 from bridge.store.reads import ReadStore
 from tests.operators.keys import dump, holding
 from tests.workers.world import DAY, HOUR, MINUTE, World
@@ -166,6 +168,19 @@ async def test_that_a_leaver_was_removed_stays_proven(world: World) -> None:
     assert [deed.what for deed in deeds if deed.action == "approved" and label in deed.what]
     with pytest.raises(UnknownPersonError, match=label):
         await prepare(world.settings, world.store, EMAIL, world.now)
+
+
+async def test_a_list_that_is_being_read_names_them_no_more(world: World) -> None:
+    """What is kept of it goes as a whole: it is begun again."""
+    await live_through_everything(world)
+    lists, listing = ListingStore(world.docs), Listing("members", "members").after(1, "next", 2, world.now)
+    transaction = Transaction(world.store)
+    transaction.add_all(lists.keep(listing, {EMAIL: ["usr_zoe", "read", True]}))
+    assert await transaction.run()
+    assert any(key.startswith("listing:") for key in await holding(world.store, *NEEDLES))
+    await erased(world)
+    assert await holding(world.store, *NEEDLES) == {}
+    assert await world.store.call("EXISTS", lists.key, lists.rows_key("members")) == 0
 
 
 async def test_who_is_still_there_is_not_erased(world: World) -> None:

@@ -268,6 +268,19 @@ async def test_faults_over_http(root: httpx.AsyncClient, sandbox: Sandbox) -> No
     assert Faults() == sandbox.faults
 
 
+async def test_small_pages_and_cursors_that_expire(api: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    """A list gives fewer items than were asked for, and then its next page is refused."""
+    sandbox.seed_member(ANA)
+    sandbox.inject(page_size=1)
+    first = (await api.get("/members", params={"limit": 1000})).json()
+    assert (len(first["items"]), first["count"]) == (1, 2)
+    after = {"page": first["next"]["page"]}
+    assert "next" not in (await api.get("/members", params=after)).json()
+    sandbox.inject(expired_cursors=True)
+    assert (await api.get("/members", params=after)).status_code == 400
+    assert (await api.get("/members")).status_code == 200
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -275,6 +288,7 @@ async def test_faults_over_http(root: httpx.AsyncClient, sandbox: Sandbox) -> No
         {"always": "200"},
         {"always": "sleep"},
         {"latency": -1},
+        {"page_size": 0},
         {"next": [{"fault": "500", "match": "("}]},
         {"next": [{"fault": "500", "times": 0}]},
         {"forbidden": "ana@acme.test"},

@@ -699,3 +699,28 @@ def test_clock_skew(ahead: int) -> None:
     now = 784_111_777.0
     assert clock_skew({"date": "Sun, 06 Nov 1994 08:49:37 GMT"}, now - ahead) == ahead
     assert [clock_skew(told, now) for told in ({}, {"date": "today"})] == [None, None]
+
+
+async def test_whoever_cannot_come_back_later_waits_for_the_limit(
+    sandbox: Sandbox, client: GitBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of more pages than the limit lets one read at once is read to its end; only for so long."""
+    for number in range(9):
+        sandbox.seed_member(f"m{number}@acme.test")
+    sandbox.inject(page_size=2)
+    now, waits = [1_000_000.0], list[float]()
+    client.clock = sandbox.clock = lambda: now[0]
+    sandbox.limits = Limits(Limit(2, 60.0))
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("bridge.targets.gitbook.asyncio.sleep", sleep)
+    client.patience, client.before_wait = 120.0, waits.append
+    assert len([each async for each in walk(lambda page: client.members(page=page))]) == 11
+    assert waits
+    assert sum(waits) >= 120
+    client.patience = 5.0
+    with pytest.raises(RateLimitedError):
+        for _ in range(3):
+            await client.members()

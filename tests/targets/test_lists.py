@@ -81,7 +81,7 @@ async def test_a_list_that_brings_nothing_new(items: tuple[int, ...]) -> None:
 
 async def test_a_list_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """However new its items are: an organisation has only so many."""
-    monkeypatch.setattr(lists, "_MOST_PAGES", 50)
+    monkeypatch.setattr(lists, "MOST_PAGES", 50)
     asked = []
 
     async def read(cursor: str | None) -> Page[int]:
@@ -158,6 +158,18 @@ def twin(sandbox: Sandbox, email: str) -> Member:
     """A member whose address is another one's but for how it is written."""
     member = sandbox.seed_member(f"{len(sandbox.members())}.twin@acme.test")
     return sandbox.state.change(member, email=email)
+
+
+async def test_the_first_page_tells_how_long_a_list_is(sandbox: Sandbox, client: GitBook) -> None:
+    """Those who are not on it are searched for when that takes fewer calls than the pages that are left."""
+    for number in range(19):
+        sandbox.seed_member(f"u{number}@acme.test")
+    sandbox.inject(page_size=4)
+    emails = [f"{name}@acme.test" for name in ("u18", "u0", "none")]
+    found, pages = await find_members(client, emails)
+    assert [bool(found[email]) for email in emails] == [True, True, False]
+    assert reads(sandbox, "members") == [None, *emails]
+    assert pages == 5
 
 
 async def test_few_teams_are_searched_for(sandbox: Sandbox, client: GitBook) -> None:

@@ -46,7 +46,7 @@ async def test_a_list_of_several_pages_is_read_to_the_end(world: World) -> None:
     await world.hire("ana", "bo", "cy", "di", "new")
     await world.settle()
     assert len(world.sandbox.calls_like("POST")) == 1
-    assert world.worker.list_pages == {world.id: 2}
+    assert await world.store.call("HGETALL", world.docs.key("pages")) == {"members": "2"}
     assert len(world.sandbox.members()) == 1 + 1050 + 5
 
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.store.marked import Marked
 from tests.workers.crash import Crash
 from tests.workers.world import DAY, World
-from workers import converge
+from workers import marking
 from workers.main import sweep_once
 from workers.retention import trim
 
@@ -134,15 +134,15 @@ async def test_marking_begins_again_after_a_crash(world: World, monkeypatch: pyt
     await news(world)
     await world.fold()
     back(world)
-    whole = converge._mark_known
+    whole = marking._mark_named
 
     async def crash(*_: object) -> None:
         raise Crash
 
-    monkeypatch.setattr(converge, "_mark_known", crash)
+    monkeypatch.setattr(marking, "_mark_named", crash)
     with pytest.raises(Crash):
         await world.turn()
-    monkeypatch.setattr(converge, "_mark_known", whole)
+    monkeypatch.setattr(marking, "_mark_named", whole)
     await followed(world)
 
 
@@ -155,7 +155,7 @@ async def test_what_is_told_while_everyone_is_marked_needs_no_second_marking(
     await world.fire("bo")
     await world.fold()
     back(world)
-    whole, times = converge._mark_known, 0
+    whole, times = marking._mark_named, 0
 
     async def told_meanwhile(run: object, directories: object) -> None:
         nonlocal times
@@ -164,7 +164,7 @@ async def test_what_is_told_while_everyone_is_marked_needs_no_second_marking(
         await world.fold()
         await whole(run, directories)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(converge, "_mark_known", told_meanwhile)
+    monkeypatch.setattr(marking, "_mark_named", told_meanwhile)
     await world.settle()
     assert times == 1
     assert set(world.members()) == {"ana", "cy", "p1"}
@@ -179,7 +179,7 @@ async def test_nobody_is_marked_again_without_a_gap(world: World, monkeypatch: p
         nonlocal times
         times += 1
 
-    monkeypatch.setattr(converge, "_mark_known", count)
+    monkeypatch.setattr(marking, "_mark_named", count)
     await news(world)
     world.worker = world.new_worker()
     await followed(world)

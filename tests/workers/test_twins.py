@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.workers.world import DAY, HOUR, MINUTE, World
+from workers import converge
 
 
 async def late_making(world: World, *people: str) -> None:
@@ -153,3 +154,28 @@ async def test_a_call_that_surely_did_nothing_is_not_looked_for(world: World) ->
     await world.group("g1", "Writers", "ana")
     await world.settle()
     assert (titles(world), await world.docs.all_makings()) == (["Writers"], {})
+
+
+@pytest.mark.parametrize("stranger", [False, True])
+async def test_a_long_second_team_is_judged_when_all_of_it_was_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, stranger: bool
+) -> None:
+    """A page in each slice: who is on the last one counts as much as who is on the first."""
+    people = ("ana", "bo", *(f"p{number}" for number in range(9)))
+    await world.hire(*people)
+    await world.settle()
+    await late_making(world, *people)
+    await take_effect(world)
+    twin = list(world.sandbox.state.teams.values())[-1]
+    assert len(twin.members) == len(people)
+    if stranger:
+        twin.members[world.sandbox.seed_member("guest@else.test").id] = "member"
+    world.sandbox.inject(page_size=3)
+    monkeypatch.setattr(converge, "SLICE_SECONDS", 0.0)
+    world.sleep(3 * MINUTE)
+    world.sandbox.calls.clear()
+    for _ in range(20):
+        await world.turn()
+    pages = [call.query.get("page") for call in world.sandbox.calls_like(f"GET .*/teams/{twin.id}/members$")]
+    assert len(set(pages[-4:])) == len(set(pages)) == 4  # begun again when the title came into doubt again
+    assert (twin.id in world.sandbox.state.teams) is stranger
