@@ -20,6 +20,7 @@ from bridge.directories.base import (
     UnavailableError,
 )
 from bridge.directories.pace import Pace
+from bridge.kept_connections import CLOSED, open_client
 from bridge.plan.scope import is_address
 from bridge.rate_limit_headers import told_time
 from bridge.settings import Secret, SourceSettings
@@ -59,7 +60,7 @@ class Okta:
         self._token = token
         self._active = _ACTIVE | {"STAGED": seat_when_staged}
         self._timeout = timeout
-        self._client = client or httpx.AsyncClient(timeout=timeout, trust_env=False)
+        self._client = client or open_client(timeout)
         self._paces: dict[str, Pace] = {}
         self._ahead = 0.0  # how far our clock is ahead of Okta's, as far as that can be told
         self.after_call: Callable[[Call], None] = lambda _: None
@@ -128,7 +129,7 @@ class Okta:
         sent, began, answer = self.clock(), time.perf_counter(), None
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._client.get(self._root + path, headers=headers)
+                answer = await self._get(self._root + path, headers)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
             raise UnavailableError(f"no answer: {type(error).__name__}") from None
         finally:
@@ -138,6 +139,13 @@ class Okta:
         self._judge(pace, answer)
         self._compare_clocks(answer, sent)
         return answer, int((sent - self._ahead) * 1000)
+
+    async def _get(self, url: str, headers: dict[str, str]) -> httpx.Response:
+        """Read, and once more where the connection ended without an answer: Okta had closed a kept one."""
+        try:
+            return await self._client.get(url, headers=headers)
+        except CLOSED:
+            return await self._client.get(url, headers=headers)
 
     def _judge(self, pace: Pace, answer: httpx.Response) -> None:
         """Raise what the status means whatever was asked for; what is left is about the object."""

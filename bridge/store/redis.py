@@ -1,6 +1,8 @@
 """How we reach Redis: one way for every kind of address, and scripts that survive its restarts."""
 
+import asyncio
 import hashlib
+import socket
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
@@ -17,6 +19,13 @@ from redis.exceptions import DataError, NoScriptError, RedisError
 from bridge.settings import RedisSettings
 
 STORE_ERRORS = (RedisError, OSError, TimeoutError)  # what any call of a Store may raise
+REST_SECONDS = 5.0  # after which a connection is looked at; most firewalls and balancers wait for minutes
+PING_SECONDS = 0.5  # for that look, of the 1.7 s that a delivery has
+_KEEPALIVE = {  # the kernel's own signs of life, so that firewalls do not forget a connection that rests
+    getattr(socket, name): seconds
+    for name, seconds in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)  # macOS has other names
+}
 _INCLUDES = {"accept": ("_ring",), "commit": ("_ring",), "sweep": ("_ring",)}
 
 
@@ -110,8 +119,54 @@ async def close_pool(pool: ConnectionPool) -> None:
 def _client(settings: RedisSettings, timeout: float, decode: bool = True) -> Redis:
     client = _connect(settings, timeout, decode)
     pool: Any = client.connection_pool
-    pool.connection_class = _packing(pool.connection_class)
+    manager: Any = getattr(pool, "sentinel_manager", None)
+    pool.connection_class = _kept(_packing(pool.connection_class))
+    for sentinel in manager.sentinels if manager else ():  # redis-py writes two words of theirs as one
+        sentinel.connection_pool.connection_class = _kept(sentinel.connection_pool.connection_class)
     return client
+
+
+@cache
+def _kept(kind: Any) -> Any:
+    """Return a class of connections that are looked at before they are used again after a rest.
+
+    A server's `timeout`, a proxy or a firewall may have ended one meanwhile, and a firewall tells neither
+    side: the next command would fail, or wait for its time-out, and nobody could say whether it was carried
+    out. So what is known to be closed is opened anew, and after REST_SECONDS a PING goes ahead, which may be
+    lost without harm. The command itself is sent once, by a connection that is there. (A WATCH of arq's is
+    lost with its connection: then two workers may start one job, and its lease lets one of them work.)
+    """
+
+    async def check_health(self: Any) -> None:
+        if self.is_opening:  # that sends commands, too, and is tried once
+            return
+        rested = asyncio.get_running_loop().time() > self.next_health_check
+        if _is_closed(self) or (rested and not await _is_there(self)):
+            await self.disconnect(nowait=True)
+            self.is_opening = True
+            try:
+                await self.connect()
+            finally:
+                self.is_opening = False
+
+    return type(kind.__name__, (kind,), {"check_health": check_health, "is_opening": False})
+
+
+def _is_closed(connection: Any) -> bool:
+    """Tell whether it is known that the other side has closed a connection."""
+    reader: asyncio.StreamReader = connection._reader
+    return reader.at_eof() or reader.exception() is not None
+
+
+async def _is_there(connection: Any) -> bool:
+    """Tell whether a connection still leads to Redis."""
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await connection.send_command("PING", check_health=False)
+            await connection.read_response()
+    except STORE_ERRORS:
+        return False
+    return True
 
 
 @cache
@@ -136,9 +191,12 @@ def _connect(settings: RedisSettings, timeout: float, decode: bool) -> Redis:
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": REST_SECONDS,
     }
     if settings.url == "embedded":
         return Redis(unix_socket_path=str(settings.socket), **options)
+    if not settings.url.startswith("unix:"):
+        options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
     if settings.url.startswith("redis+sentinel://"):
         return _from_sentinel(settings.url, options)
     client: Redis = Redis.from_url(settings.url, **options)
@@ -153,8 +211,9 @@ def _from_sentinel(url: str, options: dict[str, Any]) -> Redis:
     service, _, database = parts.path.strip("/").partition("/")
     nodes = [_host_and_port(host) for host in hosts.split(",")]
     logins = {"username": unquote(user) or None, "password": unquote(password) or None}
-    timeouts = {"socket_timeout": options["socket_timeout"]}
-    sentinel: Any = Sentinel(nodes, sentinel_kwargs=timeouts)  # type: ignore[no-untyped-call]
+    same = ("socket_timeout", "health_check_interval", "socket_keepalive", "socket_keepalive_options")
+    shared = {name: options[name] for name in same}
+    sentinel: Any = Sentinel(nodes, sentinel_kwargs=shared)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(service or "mymaster", db=int(database or 0), **logins, **options)
     return client
 

@@ -12,6 +12,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from bridge.directory.addresses import normalise_email
+from bridge.kept_connections import open_client
 from bridge.rate_limit_headers import retry_after, told_time
 from bridge.settings import Role, Secret
 from bridge.targets.base import (
@@ -71,7 +72,7 @@ class GitBook:
         self._api_url = api_url
         self._token = token
         self._timeout = timeout
-        self._client = client or httpx.AsyncClient(timeout=timeout, trust_env=False)
+        self._client = client or open_client(timeout)
         self._owner: tuple[str, str] | None = None
         self.budgets = Budgets()
         self.before_call: Callable[[], Awaitable[None]] = _nothing
