@@ -23,8 +23,10 @@ from bridge.plan.judge import (
     Verdict,
     Window,
     deletion_id,
+    grant_id,
     invite_id,
     judge_deletion,
+    judge_grant,
     judge_invites,
     judge_lowering,
     judge_removals,
@@ -36,7 +38,7 @@ from bridge.plan.judge import (
 )
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, MemberPlan, State, Wanted, plan_member, want
 from bridge.plan.people import Person
-from bridge.plan.reading import before_moving, bound, former_addresses, hidden_accounts, must_read
+from bridge.plan.reading import before_moving, bound, former_addresses, has_left, hidden_accounts, must_read
 from bridge.plan.steps import GATHERS, Plan, Step
 from bridge.plan.teams import (
     TeamBinding,
@@ -57,7 +59,15 @@ from bridge.store.listings import MEMBERS, TEAMS, ListingStore
 from bridge.store.mirror import MirrorStore, directory_name, split_ref
 from bridge.store.targets import MEMBER, TEAM, TargetStore
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
-from bridge.targets.lists import find_members, find_teams, join_accounts, search_member, walk
+from bridge.targets.lists import (
+    count_members,
+    find_members,
+    find_teams,
+    join_accounts,
+    search_member,
+    told_total,
+    walk,
+)
 
 
 async def make_plan(
@@ -115,6 +125,7 @@ async def _everyone_in(store: TargetStore, directory: str) -> set[str]:
 
 async def _work_out(draft: "Draft", emails: set[str]) -> Plan:
     """Plan for these people and the draft's titles."""
+    await draft.count()
     draft.titles |= set(keep_titles(draft.teams))
     pages = await draft.store.store.call("HGETALL", ListingStore(draft.store).pages_key)
     draft.pages = {name: int(number) for name, number in pages.items()}
@@ -125,7 +136,8 @@ async def _work_out(draft: "Draft", emails: set[str]) -> Plan:
     steps += await draft.people_steps()
     steps += await draft.team_steps()
     steps += await draft.deletions()
-    return Plan(sorted(steps, key=lambda step: step.change.sort_key), await _notes(draft))
+    steps.sort(key=lambda step: step.change.sort_key)
+    return Plan(steps, await _notes(draft), draft.members, draft.target.guard.max_members)
 
 
 async def _objects(store: TargetStore) -> set[str]:
@@ -164,7 +176,8 @@ class Draft:
     nobody can get into now, and why; `rosters`: who is in teams that would be adopted (e-mails);
     `coming`: who would be invited; `gone`: who would be removed, `gathering`: those of them who wait for
     others first; `left`: who would leave a team, by its id; `removed`: how many removals would be counted;
-    `pages`: how many pages the target's lists have, by name.
+    `pages`: how many pages the target's lists have, by name;
+    `approved`: see `approved_grants`; `members`: how many there are now, None for unknown.
     """
 
     target: TargetSettings
@@ -188,11 +201,20 @@ class Draft:
     removed: int = 0
     without: Collection[str] = ()
     pages: dict[str, int] = field(default_factory=dict)
+    approved: dict[str, str] = field(default_factory=dict)
+    members: int | None = None
 
     @property
     def start(self) -> int:
         """Return when the guard's window began."""
         return counts.window_start(self.target.guard, self.now)
+
+    async def count(self) -> None:
+        """Count the members; where nothing depends on it, only if the target tells their number."""
+        if self.target.guard.max_members:
+            self.members = await count_members(self.client)
+        else:
+            self.members = told_total(await self.client.members(limit=1))
 
     # people
 
@@ -276,17 +298,20 @@ class Draft:
         unread = [e for e in emails if must_read(self.wanted[e], known.get(e), MEMBER + e in doubts)]
         pages = self.pages.get(MEMBERS, 1)
         found, pages = await find_members(self.client, unread, pages) if unread else ({}, 1)
-        inviting = await self.store.inviting(unread)
+        inviting, left = await self.store.inviting(unread), set[str]()
         for email, remote in found.items():
-            hidden = [await self._by_id(each) for each in hidden_accounts(known.get(email), remote)]
+            before = known.get(email)
+            hidden = [await self._by_id(each) for each in hidden_accounts(before, remote)]
             there = join_accounts([*accounts(remote), *(each for each in hidden if each)])
             if there is None and pages > 1 and not self.wanted[email].member:
                 there = await search_member(self.client, email)
-            known[email] = bound(known.get(email), there, inviting.get(email), self.now)
+            known[email] = bound(before, there, inviting.get(email), self.now)
+            left |= {email} if has_left(before, known[email]) else set()
         former = former_addresses(self.persons[email] for email in emails)
         self.bindings |= await self.store.members({address for _, address in former} - self.bindings.keys())
         absent = MemberBinding(State.ABSENT)
         self.bindings |= {email: known.get(email, absent) for email in emails}
+        self.approved |= await counts.approved_grants(self.store, set(emails) - left)
 
     async def _by_id(self, ident: str) -> RemoteMember | None:
         try:
@@ -300,9 +325,12 @@ class Draft:
         """Plan everyone anew."""
         before = before_moving(former_addresses(self.persons.values()), self.wanted, self.bindings)
         self.plans = {
-            email: plan_member(wanted, self.bindings[email], self.target, self.teams, before.get(email))
+            email: plan_member(
+                wanted, self.bindings[email], self.target, self.teams, before.get(email),
+                self.approved.get(email, ""),
+            )
             for email, wanted in sorted(self.wanted.items())
-        }
+        }  # fmt: skip
 
     async def adopt(self) -> list[Step]:
         """Bind the teams that are there already; who is in them is planned for, too."""
@@ -355,6 +383,7 @@ class Draft:
         steps = await self._removals(leaving)
         steps += await self._lowerings(lower)
         steps += await self._invites(invites)
+        steps += await self._grants(plans)
         rest = (c for c in changes if not isinstance(c, Remove | Invite) and c not in lower)
         return steps + [Step(change) for change in rest]
 
@@ -394,11 +423,28 @@ class Draft:
         invited = await counts.count(self.store, counts.INVITES, self.start)
         tokens = {email: wanted.token for email, wanted in self.wanted.items()}
         steps: list[Step] = []
-        verdicts = judge_invites(self.target.guard, invites, tokens, record, invited)
+        seats = await self._seats(invites)
+        verdicts = judge_invites(self.target.guard, invites, tokens, record, invited, seats)
         for invite, verdict in zip(invites, verdicts, strict=True):
             steps += _step(invite, verdict)
             self.coming |= {invite.object} if verdict.goes else set()
         return steps
+
+    async def _seats(self, invites: Collection[Invite]) -> int:
+        """Return how many members there are when these are invited; those who were removed are gone."""
+        coming = await counts.coming(self.store, {invite.object for invite in invites}, self.now)
+        return (self.members or 0) - len(self.gone) + coming
+
+    async def _grants(self, plans: Iterable[MemberPlan]) -> list[Step]:
+        """Return who would become an admin if a person approved it."""
+        grants = [plan.grant for plan in plans if plan.grant]
+        record = await counts.record_of(self.store, [grant_id(g.change.object) for g in grants], self.now)
+        verdicts = [judge_grant(grant, record) for grant in grants]
+        return [
+            Step(grant.change, verdict.hold.reason)
+            for grant, verdict in zip(grants, verdicts, strict=True)
+            if verdict.hold
+        ]
 
     # teams
 

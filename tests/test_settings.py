@@ -65,7 +65,9 @@ def test_a_target_plans_unless_told_to_apply() -> None:
     assert (made.sso, made.sso_existing, made.default_role, made.timeout) == (True, False, "read", 10)
     assert made.guard.model_dump() == {
         "window": 86_400, "max_removals": 10, "max_removal_percent": 5, "team_max_removal_percent": 50,
-        "team_min_removals": 10, "max_invites": 0, "gather": 5.0, "on_limit": "hold-wave", "protect": (),
+        "team_min_removals": 10, "max_invites": 0, "max_members": 0, "admin_grants": "hold",
+        "gather": 5.0, "on_limit": "hold-wave",
+        "protect": (),
     }  # fmt: skip
 
 
@@ -203,6 +205,13 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [  # file, key, what is w
         "input",
         "",
     ),
+    (
+        target(guard={"admin_grants": "ask"}),
+        "targets[0].guard.admin_grants",
+        "input should be 'hold' or 'allow'",
+        'admin_grants = "hold"',
+    ),
+    (target(guard={"max_members": -1}), "targets[0].guard.max_members", "input should be", "max_members = 0"),
     (target(guard={"window": "a day"}), "targets[0].guard.window", NO_SPAN, 'window = "24h"'),
     (target(guard={"gather": "soon"}), "targets[0].guard.gather", NO_SPAN, 'gather = "5s"'),
     (
@@ -213,6 +222,33 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [  # file, key, what is w
     ),
     (target(members={"groups": "A"}), "targets[0].members.groups", "input should be a valid tuple", ""),
 ]
+
+
+def between(**keys: Any) -> dict[str, Any]:
+    """A file whose source "okta" speaks of the directory "corp"."""
+    return {"sources": [{**SOURCE, "directory": "corp"}], "targets": [{**TARGET, **keys}]}
+
+
+def test_directories_that_rules_name_are_there() -> None:
+    """One that is not there would never match; a source's name is no directory's."""
+    rules = [{"group": "A", "directory": "corp"}, {"group": "A", "directory": "crop"}]
+    roles = [{"group": "A", "role": "edit", "directory": "okta"}]
+    assert problems(between(teams=rules, roles=roles)) == [
+        'targets[0].teams[1].directory: no source has the directory "crop": write one of "corp"',
+        'targets[0].roles[0].directory: "okta" is a source, its directory has another name: '
+        'write directory = "corp"',
+    ]
+    assert len(problems({"receiver": 7, **between(teams=rules, roles=roles)})) == 3
+
+
+def test_groups_of_the_scope_with_a_directory_in_front() -> None:
+    """Only what is the name of a directory, or of a source, stands in front; all else is the group's name."""
+    groups = ["corp/Staff", "okta/id:g1", "hr/Staff", "R&D/Core", "corp/", "/corp", "corp/a/b"]
+    scope = parse(between(members={"groups": groups})).targets[0].members
+    assert [scope.parse_group(each) for each in groups] == [
+        ("corp", "Staff"), ("corp", "id:g1"), (None, "hr/Staff"), (None, "R&D/Core"), (None, "corp/"),
+        (None, "/corp"), ("corp", "a/b"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("raw", "key", "what", "instead"), MISTAKES)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bridge.plan.members import State, team_changes
-from bridge.plan.people import GroupView
 from bridge.plan.teams import (
     TeamBinding,
     is_renamed,
@@ -14,7 +13,7 @@ from bridge.plan.teams import (
     to_become,
     waits_for,
 )
-from bridge.store.mirror import Command, split_ref
+from bridge.store.mirror import Command, view_group
 from bridge.targets.base import RemoteTeam, TargetError
 from workers.look import look_for_some_teams, read_roster, read_team
 from workers.people import People
@@ -25,7 +24,7 @@ from workers.twins import making_of, over
 def team_problem(teams: dict[str, TeamBinding], title: str) -> str | None:
     """Return why a team cannot have this title, with the rule to add for one of its groups."""
     refs = teams.get(title, TeamBinding()).groups
-    return title_problem(title, GroupView(refs[0], split_ref(refs[0])[1], None) if refs else None)
+    return title_problem(title, view_group(refs[0], None) if refs else None)
 
 
 async def put_back(run: Run, teams: dict[str, TeamBinding]) -> None:

@@ -181,7 +181,8 @@ async def _recover(run: Run) -> None:
 def plan_hash(target: TargetSettings, names: set[str]) -> str:
     """Return a hash of all in the configuration that shapes a plan."""
     shape = target.model_dump(mode="json", exclude={"name", "token", "timeout", "api_url", "organization"})
-    text = orjson.dumps([shape, sorted(names)], option=orjson.OPT_SORT_KEYS)
+    entries = [target.members.parse_group(entry) for entry in target.members.groups]
+    text = orjson.dumps([shape, sorted(names), entries], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 

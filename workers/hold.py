@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.plan.changes import DeleteTeam, Invite, Remove, SetRole, UpdateTeamMembers
-from bridge.plan.guard import Hold
+from bridge.plan.guard import Hold, waits_for_seat
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import (
     Leaving,
@@ -17,8 +17,10 @@ from bridge.plan.judge import (
     Verdict,
     Window,
     deletion_id,
+    grant_id,
     invite_id,
     judge_deletion,
+    judge_grant,
     judge_invites,
     judge_lowering,
     judge_removals,
@@ -29,12 +31,14 @@ from bridge.plan.judge import (
     role_id,
     team_id,
 )
-from bridge.plan.members import MemberBinding, MemberPlan
+from bridge.plan.members import MemberBinding, MemberPlan, State
 from bridge.plan.teams import TeamBinding
 from bridge.store import counts
 from bridge.store.mirror import Command
 from bridge.store.targets import GATHERING
+from bridge.targets.lists import told_total
 from workers.acts import PARKED, RELEASED, Act, held_before
+from workers.listings import seat_list
 from workers.proofs import gone_by_now
 from workers.run import Run
 
@@ -265,13 +269,18 @@ async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
 async def guard_invites(
     run: Run, invites: list[Invite], tokens: Mapping[str, str]
 ) -> tuple[list[Invite], dict[str, dict[str, Any]]]:
-    """Return those invites that may go on under `max_invites`, and what had been held about each."""
-    if not run.target.guard.max_invites:
+    """Return those invites that may go on under `max_invites` and `max_members`.
+
+    And what had been held about each. Raises TargetError when the members cannot be counted.
+    """
+    guard = run.target.guard
+    if not invites or not (guard.max_invites or guard.max_members):
         return invites, {}
     idents = [invite_id(each.object) for each in invites]
     record = await counts.record_of(run.store, idents, run.now)
     invited = await counts.count(run.store, counts.INVITES, _start(run))
-    verdicts = judge_invites(run.target.guard, invites, tokens, record, invited)
+    members = await _count_seats(run, invites) if guard.max_members else 0
+    verdicts = judge_invites(guard, invites, tokens, record, invited, members)
     go: list[Invite] = []
     told: dict[str, dict[str, Any]] = {}
     commands: list[Command] = []
@@ -282,11 +291,67 @@ async def guard_invites(
                 token=tokens[invite.object], kind=invite.verb,
             )  # fmt: skip
             commands += _hold(run, held, record.parked.get(ident), invite.why)
+            if waits_for_seat(held):  # somebody may be removed by hand at any time
+                commands.append(("ZADD", run.store.key("pending"), run.now + LOOK_AGAIN, invite.object))
         elif verdict.goes:
             go.append(invite)
             told[invite.object] = held_before(record.parked.get(ident), verdict.decision)
     await run.commit(commands)
     return go, told
+
+
+async def _count_seats(run: Run, invites: Iterable[Invite]) -> int:
+    """Return how many members there are, with those who are invited and not listed yet."""
+    listed = told_total(await run.read(run.client.members(limit=1)))
+    if listed is None:
+        seats = seat_list(run)
+        listed = len(await run.read(seats.read_all()))
+        await seats.drop()  # the next ones are counted anew
+    return listed + await counts.coming(run.store, {invite.object for invite in invites}, run.now)
+
+
+async def seats_freed(run: Run) -> list[Command]:
+    """Return the commands that have those looked at who wait for a seat."""
+    if not run.target.guard.max_members:
+        return []
+    waiting = [held.object for held in (await run.store.parked()).values() if waits_for_seat(held)]
+    return run.store.mark(waiting, run.now)
+
+
+async def guard_grants(run: Run, plans: Iterable[MemberPlan]) -> dict[str, dict[str, Any]]:
+    """Hold what would make somebody an admin until a person has approved it.
+
+    Returns what had been held about those who become one now, by e-mail.
+    """
+    asked = {grant_id(plan.wanted.email): plan for plan in plans if plan.grant or plan.makes_admin}
+    if not asked:
+        return {}
+    record = await counts.record_of(run.store, list(asked), run.now)
+    told: dict[str, dict[str, Any]] = {}
+    commands: list[Command] = []
+    for ident, plan in asked.items():
+        email, parked = plan.wanted.email, record.parked.get(ident)
+        if plan.grant is None:
+            decision = record.decided.get(ident)
+            told[email] = held_before(parked, decision if decision and decision.approved else None)
+            continue
+        verdict, change = judge_grant(plan.grant, record), plan.grant.change
+        if verdict.hold:
+            held = Held(
+                ident, "m:" + email, change.describe(), verdict.hold.reason, run.now,
+                token=plan.grant.token, kind=change.verb,
+            )  # fmt: skip
+            before = parked if parked and parked.token == held.token else None
+            commands += _hold(run, held, before, change.why)
+        elif verdict.excepted and verdict.decision:
+            commands += _look_at_end(run, verdict.decision, [email])
+    await run.commit(commands)
+    return told
+
+
+def granted(run: Run, email: str) -> Command:
+    """Return the command that lets go of it: they are an admin. The approval is remembered."""
+    return ("HDEL", run.store.key("parked"), grant_id(email))
 
 
 async def guard_teams(
@@ -379,9 +444,12 @@ async def release_deletions(run: Run, titles: Iterable[str]) -> list[Command]:
     return await _let_go(run, idents)
 
 
-async def _let_go(run: Run, idents: list[str]) -> list[Command]:
-    held, decided = await run.store.parked_of(idents), await run.store.decisions(idents)
-    commands = [command for ident in {**held, **decided} for command in run.store.unpark(ident)]
+async def _let_go(run: Run, idents: list[str], remembered: Sequence[str] = ()) -> list[Command]:
+    """Let go of what is held and decided; of `remembered` ids what was decided stays."""
+    held, decided = await run.store.parked_of([*idents, *remembered]), await run.store.decisions(idents)
+    gone = [ident for ident in {**held, **decided} if ident not in remembered]
+    commands = [command for ident in gone for command in run.store.unpark(ident)]
+    commands += [("HDEL", run.store.key("parked"), ident) for ident in held if ident in remembered]
     return commands + _released(run, held.values())
 
 
@@ -394,8 +462,16 @@ async def release(run: Run, plans: list[MemberPlan]) -> list[Command]:
     ]
     commands = await gone_by_now(run, plans)
     commands += stays(run, (plan.wanted.email for plan in plans if not (plan.removal or plan.pending)))
-    commands += await _let_go(run, idents)
+    grants = [plan for plan in plans if not (plan.grant or plan.makes_admin)]
+    left = {grant_id(plan.wanted.email) for plan in grants if _has_left(plan)}
+    stay = {grant_id(plan.wanted.email) for plan in grants} - left
+    commands += await _let_go(run, [*idents, *sorted(left)], sorted(stay))
     return commands + await _release_teams(run, plans)
+
+
+def _has_left(plan: MemberPlan) -> bool:
+    """Tell whether somebody is gone altogether: what was approved of them is no longer remembered."""
+    return plan.binding.state is State.ABSENT and not plan.wanted.member
 
 
 def _invites(plan: MemberPlan) -> bool:

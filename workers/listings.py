@@ -198,6 +198,14 @@ def member_list(run: Run) -> ListReader[RemoteMember]:
     )
 
 
+def seat_list(run: Run) -> ListReader[RemoteMember]:
+    """Return the list of all members, to count them. Rows: nothing, by the member's id."""
+    new = Listing("seats", "members", pages=run.pages.get(MEMBERS, 0))
+    return ListReader(
+        run, new, lambda page: run.client.members(page=page, limit=PAGE), lambda member: (member.id, None)
+    )
+
+
 def _member_row(member: RemoteMember) -> tuple[str, Any]:
     name = member.email or f"#{member.id}"  # which is no address
     return name, [[member.id, member.role, member.sso, member.joined]]

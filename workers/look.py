@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from bridge.plan.accounts import accounts
+from bridge.plan.judge import grant_id
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
-from bridge.plan.reading import bound, hidden_accounts, may_have_left
+from bridge.plan.reading import bound, has_left, hidden_accounts, may_have_left
 from bridge.store.listings import MEMBERS, TEAMS, Listing
 from bridge.store.mirror import Command
 from bridge.targets.base import (
@@ -217,6 +218,8 @@ async def read_some_members(
             commands += leave_teams(run, email, before[email], teams)
         if email in before and email not in leaving and may_have_left(before[email], after[email]):
             back |= before[email].teams.keys()
+        if has_left(before.get(email), after[email]):
+            commands.append(("HDEL", run.store.key("decision"), grant_id(email)))
         if after[email].state is not State.INVITED:
             commands.append(("ZREM", run.store.key("pending"), email))
         if remote:

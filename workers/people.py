@@ -5,12 +5,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.plan.changes import INVITES_AT_ONCE, Invite, MarkSSO, Remove, SetRole
-from bridge.plan.judge import invite_id, removal_id
-from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted, plan_member, want
+from bridge.plan.judge import grant_id, invite_id, removal_id
+from bridge.plan.members import (
+    ADMIN,
+    MemberBinding,
+    MemberPlan,
+    State,
+    Wanted,
+    may_become_admin,
+    plan_member,
+    role_set,
+    want,
+)
 from bridge.plan.people import Person
-from bridge.plan.reading import before_moving, former_addresses, must_read
+from bridge.plan.reading import Inviting, before_moving, former_addresses, must_read
 from bridge.plan.teams import TeamBinding
 from bridge.settings import Role
+from bridge.store import counts
 from bridge.store.counts import INVITES, REMOVALS
 from bridge.store.listings import MEMBERS
 from bridge.store.mirror import Command
@@ -74,8 +85,14 @@ async def plan_people(run: Run, people: People) -> None:
     teams = await run.store.teams()
     before = await _before(run, people)
     absent = MemberBinding(State.ABSENT)
+    approved = await counts.approved_grants(run.store, [
+        email for email, wanted in people.wanted.items()
+        if may_become_admin(wanted, run.target, known.get(email), before.get(email))
+    ])  # fmt: skip
     people.plans = {
-        email: plan_member(wanted, known.get(email, absent), run.target, teams, before.get(email))
+        email: plan_member(
+            wanted, known.get(email, absent), run.target, teams, before.get(email), approved.get(email, "")
+        )
         for email, wanted in people.wanted.items()
     }
     await run.commit(_noticed(run, people, known))
@@ -101,13 +118,14 @@ async def apply_people(run: Run, people: People) -> None:
     """Remove, lower, invite, set roles and mark, in this order."""
     plans = list(people.plans.values())
     await run.commit(await hold.release(run, plans))
+    granted = await hold.guard_grants(run, plans)
     await _remove_all(run, plans)
     lower, higher = _roles(plans)
     for change in await _allowed(run, lower):
         await _set_role(run, people, change)
-    await _invite_all(run, people)
+    await _invite_all(run, people, granted)
     for change in higher:
-        await _set_role(run, people, change)
+        await _set_role(run, people, change, granted.get(change.object))
     for mark in (change for plan in plans for change in plan.changes if isinstance(change, MarkSSO)):
         await _mark_sso(run, people, mark)
     for plan in plans:
@@ -148,6 +166,8 @@ async def _remove_all(run: Run, plans: list[MemberPlan]) -> None:
         if plan.removal:
             act = act_of(plan.removal, guarded.told.get(plan.wanted.email))
             await _remove(run, plan, plan.removal, act, plan.wanted.email in guarded.approved)
+    if guarded.go:
+        await run.commit(await hold.seats_freed(run))
 
 
 async def _remove(run: Run, plan: MemberPlan, removal: Remove, act: Act, approved: bool) -> None:
@@ -206,58 +226,74 @@ def _forgotten(run: Run, email: str, binding: MemberBinding, teams: dict[str, Te
         ("SREM", run.store.key("no_sso"), email),
     ]
     commands += [*run.store.unpark(removal_id(email)), *hold.stays(run, [email])]
+    commands += run.store.unpark(grant_id(email))  # who comes back is asked about again
     return commands + leave_teams(run, email, binding, teams)
 
 
 # invites
 
 
-async def _invite_all(run: Run, people: People) -> None:
+async def _invite_all(run: Run, people: People, granted: Mapping[str, Mapping[str, Any]]) -> None:
     wanted = [
         change for plan in people.plans.values() for change in plan.changes if isinstance(change, Invite)
     ]
     tokens = {email: wanted.token for email, wanted in people.wanted.items()}
-    invites, told = await hold.guard_invites(run, sorted(wanted, key=lambda change: change.sort_key), tokens)
+    try:
+        invites, held = await hold.guard_invites(
+            run, sorted(wanted, key=lambda change: change.sort_key), tokens
+        )
+    except TargetError as error:
+        await run.fault([member_object(change.object) for change in wanted], error)
+        return
+    told = {each.object: {**granted.get(each.object, {}), **held.get(each.object, {})} for each in invites}
     sent: list[Invite] = []
     for start in range(0, len(invites), INVITES_AT_ONCE):
         batch = invites[start : start + INVITES_AT_ONCE]
-        sent += await _invite(run, batch, told)
+        sent += await _invite(run, people, batch, told)
     await _look_for_invited(run, people, [each for each in sent if each.object not in run.known_now])
 
 
-async def _invite(run: Run, batch: list[Invite], told: Mapping[str, Mapping[str, Any]]) -> list[Invite]:
+async def _invite(
+    run: Run, people: People, batch: list[Invite], told: Mapping[str, Mapping[str, Any]]
+) -> list[Invite]:
     """Invite some people at once; a batch that is refused is halved until the culprit stands alone."""
     names = [member_object(invite.object) for invite in batch]
     asked: list[tuple[str, Role]] = [(invite.object, invite.role) for invite in batch]
     acts = {member_object(each.object): act_of(each, told.get(each.object)) for each in batch}
     act = acts[names[0]] if len(batch) == 1 else Act(Invite.verb, f"invite {len(batch)} people", each=acts)
     counting = [command for each in batch for command in hold.counted(run, INVITES, each.object)]
-    counting += [run.store.invite(each.object, each.kept, each.since) for each in batch]
+    counting += [run.store.invite(each.object, _inviting(people, each)) for each in batch]
     try:
         answer = await run.attempt(
             names,
             act,
             lambda: run.client.invite(asked, run.target.sso),
-            lambda a: _invited(run, batch, a),
+            lambda a: _invited(run, people, batch, a),
             counting,
         )
     except RefusedError as error:
         if len(batch) > 1:
             middle = len(batch) // 2
-            return await _invite(run, batch[:middle], told) + await _invite(run, batch[middle:], told)
+            halves = (batch[:middle], batch[middle:])
+            return [each for half in halves for each in await _invite(run, people, half, told)]
         await refused(run, names[0], act, error)
         return []
     return batch if answer else []
 
 
-def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
+def _inviting(people: People, invite: Invite) -> Inviting:
+    planned = people.plans[invite.object].binding
+    return Inviting(invite.kept, invite.since, planned.kept_role, planned.first_holders)
+
+
+def _invited(run: Run, people: People, batch: list[Invite], answer: Invited) -> list[Command]:
     """Write down what an invite's answer shows: one id for one address is theirs, else look them up."""
     commands: list[Command] = []
     for invite in batch:
         email, failed = invite.object, invite.object in answer.failed_sso
-        binding = MemberBinding(
-            State.INVITED, None, invite.role, invite.sso and not failed, ours=True, kept=invite.kept,
-            failed_sso=failed, admitted=True,
+        binding = replace(
+            people.plans[email].binding, state=State.INVITED, id=None, role=invite.role,
+            sso=invite.sso and not failed, ours=True, kept=invite.kept, failed_sso=failed, admitted=True,
         )  # fmt: skip
         commands += [("SADD", run.store.key("no_sso"), email)] if failed else []
         if len(batch) == 1 and len(answer.ids) == 1:
@@ -268,6 +304,7 @@ def _invited(run: Run, batch: list[Invite], answer: Invited) -> list[Command]:
             commands += run.store.doubt([member_object(email)])
         commands += [run.store.put_member(email, binding), run.store.invited(email)]
         commands += run.store.unpark(invite_id(email))
+        commands += [hold.granted(run, email)] if invite.role == ADMIN else []
     return commands
 
 
@@ -331,44 +368,50 @@ async def watch_pending(run: Run) -> None:
 # single changes of members
 
 
-async def _set_role(run: Run, people: People, change: SetRole) -> None:
+async def _set_role(run: Run, people: People, change: SetRole, told: Mapping[str, Any] | None = None) -> None:
     binding = people.plans[change.object].binding
     other = next((each for each in binding.others if each.id == change.account), None)
     after = (
         binding.with_other(replace(other, role=change.role), run.now)
         if other
-        else binding.with_role(change.role, run.now)
+        else role_set(binding, change, run.now)
     )
-    await _change(run, people, change, after, lambda: run.client.set_role(change.id, change.role))
+    release = [hold.granted(run, change.object)] if change.role == ADMIN else []
+    act = act_of(change, told)
+    await _change(
+        run, people, act, change, after, lambda: run.client.set_role(change.id, change.role), release
+    )
 
 
 async def _mark_sso(run: Run, people: People, change: MarkSSO) -> None:
     binding = people.plans[change.object].binding
     other = next((each for each in binding.others if each.id == change.account), None)
     after = binding.with_other(replace(other, sso=True), run.now) if other else replace(binding, sso=True)
-    await _change(run, people, change, after, lambda: run.client.mark_sso(change.id))
+    await _change(run, people, act_of(change), change, after, lambda: run.client.mark_sso(change.id))
 
 
 async def _change(
     run: Run,
     people: People,
+    act: Act,
     change: SetRole | MarkSSO,
     after: MemberBinding,
     call: Callable[[], Awaitable[None]],
+    release: Sequence[Command] = (),
 ) -> None:
-    """Make one change of one member; `after` is what is known then."""
+    """Make one change of one member; `after` is what is known then, `release` lets go of what was held."""
     name, email = member_object(change.object), change.object
     if name in run.outdated:
         return
 
     def changed(_: object) -> list[Command]:
         people.plans[email] = replace(people.plans[email], binding=after)
-        return [run.store.put_member(email, after)]
+        return [run.store.put_member(email, after), *release]
 
     try:
-        await run.attempt([name], act_of(change), call, changed)
+        await run.attempt([name], act, call, changed)
     except RefusedError as error:
-        await refused(run, name, act_of(change), error)
+        await refused(run, name, act, error)
 
 
 async def refused(run: Run, name: str, act: Act, error: RefusedError, asked: str = "") -> None:

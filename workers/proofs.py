@@ -13,10 +13,11 @@ from workers.run import Run, member_object
 
 async def got_in(run: Run, emails: Collection[str]) -> list[Command]:
     """Return the commands that prove that an invite whose end was not clear has made people members."""
-    since = await run.store.inviting_since(emails)
+    inviting = await run.store.inviting(emails)
     commands: list[Command] = []
     for email in emails:
-        act = Act(Invite.verb, f"invite {email}", "named by the directory", since.get(email, 0))
+        since = inviting[email].since if email in inviting else 0
+        act = Act(Invite.verb, f"invite {email}", "named by the directory", since)
         commands += _prove(run, email, act, DONE, "found after a call without a clear end")
     return commands
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import re
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -107,7 +108,8 @@ async def examine(settings: Settings, path: Path) -> list[Finding]:
         asyncio.gather(*(_reach_target(each, settings.logs.personal_data) for each in settings.targets)),
     )
     alerts = (_alert(alert) for alert in settings.alerts)
-    return [*_config(settings, path), *redis, *chain(*sources), *chain(*targets), *alerts]
+    rules = (finding for target in settings.targets for finding in _look_at_rules(target, settings))
+    return [*_config(settings, path), *redis, *chain(*sources), *chain(*targets), *rules, *alerts]
 
 
 def _config(settings: Settings, path: Path) -> Iterable[Finding]:
@@ -258,6 +260,32 @@ async def _durability(redis: RedisSettings, store: Store) -> Finding:
 
 
 # targets
+
+
+def _look_at_rules(target: TargetSettings, settings: Settings) -> Iterator[Finding]:
+    """Yield what is dangerous, or hardly meant, in a target's rules."""
+    told = [each for each in settings.sources if each.targets is None or target.name in each.targets]
+    directories = sorted({source.directory_name for source in told})
+    if len(directories) > 1:
+        yield from _admins_of_any(target, directories)
+    for number, entry in enumerate(target.members.groups):
+        front, slash, _ = entry.partition("/")
+        unknown = target.members.parse_group(entry)[0] is None
+        if slash and unknown and re.fullmatch(r"[a-z0-9][a-z0-9._-]*", front):
+            what = f'"{entry}" is taken for the name of a group: no directory is called "{front}"'
+            yield warn(f"target.{target.name}.members", f"members.groups[{number}]: {what}")
+
+
+def _admins_of_any(target: TargetSettings, directories: list[str]) -> Iterator[Finding]:
+    """Yield the rules by which each of several directories can make admins: a group's name is enough."""
+    name, any_of = f"target.{target.name}.roles", f"any of {', '.join(directories)}"
+    for number, rule in enumerate(target.roles):
+        if rule.role == "admin" and rule.directory is None:
+            what = f'roles[{number}]: group "{rule.group}" of {any_of} makes admins'
+            yield bad(name, f'{what}: add the right one to the rule, such as directory = "{directories[0]}"')
+    if target.default_role == "admin":
+        what = f'default_role: "admin" is for everyone whom {any_of} names'
+        yield bad(name, f"{what}: write a lesser role, and a [[targets.roles]] table with a directory")
 
 
 async def _reach_target(target: TargetSettings, personal_data: bool) -> list[Finding]:

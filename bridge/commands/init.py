@@ -26,6 +26,8 @@ _GITBOOK = "https://api.gitbook.com/v1"
 _NO_TOKEN = "put-the-gitbook-token-here"  # noqa: S105 - says so itself
 _GROUPS = "Only people in these groups get in (comma-separated, empty: everyone)"
 _DOMAINS = "Only addresses of these domains (comma-separated, empty: any)"
+_INVITES = "Most invites in 24 h, more wait for your approval (0: no limit)"
+_MEMBERS = "Most members the organisation may have: each is a paid seat (0: no limit)"
 _TOKEN = "GitBook token of an organisation admin (not shown; empty: later)"  # noqa: S105 - a question
 _SENT_AS = {
     "bearer": "sent as the header `Authorization: Bearer <secret>`",
@@ -63,6 +65,8 @@ class Answers:
     token: str
     api_url: str
     redis_url: str
+    max_invites: int = 0
+    max_members: int = 0
 
     @property
     def name(self) -> str:
@@ -117,6 +121,12 @@ def init(  # noqa: PLR0917 - a command's options are its arguments
         str | None, typer.Option(help="The GitBook token (put into a file), or env:NAME or file:PATH.")
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="The file that holds the GitBook token.")] = None,
+    max_invites: Annotated[
+        int | None, typer.Option(min=0, help="Invites in 24 h beyond this wait for approval; 0: no limit.")
+    ] = None,
+    max_members: Annotated[
+        int | None, typer.Option(min=0, help="Nobody is invited beyond so many members; 0: no limit.")
+    ] = None,
     api_url: Annotated[str, typer.Option(help="GitBook's API, or a `bridge sandbox`.")] = _GITBOOK,
     redis_url: Annotated[str, typer.Option(help="embedded, or your own Redis.")] = "embedded",
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
@@ -139,6 +149,8 @@ def init(  # noqa: PLR0917 - a command's options are its arguments
         _later(given, ask),
         api_url,
         redis_url,
+        _limit(max_invites, _INVITES, ask),
+        _limit(max_members, _MEMBERS, ask),
     )
     write(answers, force)
     _tell(answers)
@@ -174,6 +186,16 @@ def _later(given: str | None, ask: bool) -> str:
     if given is not None or not ask:
         return (given or "").strip()
     return str(typer.prompt(_TOKEN, default="", show_default=False, hide_input=sys.stdin.isatty())).strip()
+
+
+def _limit(given: int | None, question: str, ask: bool) -> int:
+    if given is not None or not ask:
+        return given or 0
+    while True:
+        answer = str(typer.prompt(question, default="0")).strip()
+        if answer.isascii() and answer.isdigit():
+            return int(answer)
+        typer.echo("write a number, such as 50, or 0 for no limit")
 
 
 # writing
@@ -295,13 +317,17 @@ group = "*"
 team = "{{group}}"
 
 # [[targets.roles]]\t# the first that matches; else default_role
-# group = "GitBook Admins"
-# role = "admin"
+# group = "GitBook Editors"
+# role = "edit"
+# directory = {_toml(answers.name)}\t# only that directory's groups; left out: any
 
-[targets.guard]\t# removals beyond this wait for your approval: `bridge parked`
+[targets.guard]\t# what is beyond this waits for your approval: `bridge parked`
 window = "24h"
 max_removals = 10\t# the larger of this count ...
 max_removal_percent = 5\t# ... and this share of the members
+max_invites = {answers.max_invites}\t# in a window; 0: no limit
+max_members = {answers.max_members}\t# nobody is invited beyond so many; 0: no limit
+admin_grants = "hold"\t# the first time a rule makes someone an admin; or "allow"
 protect = []\t# such as ["cto@acme.test"]: removed only when you approve
 """)
 

@@ -80,10 +80,7 @@ def _show(settings: Settings, name: str, plan: Plan | str) -> None:
     if plan.steps:
         rows = [(step.change.describe(), step.change.why, step.back) for step in plan.steps]
         print_table(f"{name} ({target.mode if target else ''})", ("change", "why", "held back because"), rows)
-    seats = plan.seats
-    out.print(
-        f"{name}: {len(plan.steps)} change(s), {plan.calls} call(s), "
-        f"seats +{seats['added']} -{seats['removed']}."
-    )
+    head = f"{name}: {len(plan.steps)} change(s), {plan.calls} call(s), "
+    out.print(f"{head}{plan.seats_in_words}.", markup=False, soft_wrap=True)
     for note in plan.notes:
         out.print(f"  note: {note}", markup=False)

@@ -21,6 +21,7 @@ from bridge.plan.reasons import (
 )
 from bridge.plan.teams import TeamBinding
 from bridge.settings import Settings, TargetSettings
+from bridge.store.counts import approved_grants
 from bridge.store.mirror import directory_name, split_ref
 from bridge.store.targets import MEMBER, TargetStore
 
@@ -90,10 +91,11 @@ async def read_accounts(settings: Settings, desk: Desk, persons: Sequence[Person
         for email in wanted
     }
     standings = await read_standings(desk.target, idents, now)
+    approved = await approved_grants(desk.target, wanted)
     accounts, halted = [], await read_halt(desk.target, now)
     for person in persons:
         email, binding = person.email, known.get(person.email) or MemberBinding(State.ABSENT)
-        plan = plan_member(wanted[email], binding, target, teams, before.get(email))
+        plan = plan_member(wanted[email], binding, target, teams, before.get(email), approved.get(email, ""))
         account = _account(target, person, plan, teams, standings[MEMBER + email])
         accounts.append(replace(account, known=known.get(email), known_teams=inside[email], halted=halted))
     return accounts

@@ -10,7 +10,7 @@ from bridge.operators.events import EventLog, LoggedEvent
 from bridge.operators.filters import Filter
 from bridge.operators.standing import Standing, read_standings, team_idents
 from bridge.operators.timeline import Timeline, make_timeline, read_past
-from bridge.plan.members import MemberBinding, State, team_changes, want
+from bridge.plan.members import MemberBinding, State, team_changes, want, with_holders
 from bridge.plan.people import GroupView
 from bridge.plan.reasons import TeamReason, group_roles, group_scope, team_differences, team_reasons
 from bridge.plan.teams import TeamBinding
@@ -260,7 +260,7 @@ class _Comparing:
         for person in await self.mirror.people(sorted(emails), self.names):
             wanted = want(person, self.target)
             binding = known.get(person.email, MemberBinding(State.ABSENT))
-            titles, left = team_changes(wanted, binding, self.teams)
+            titles, left = team_changes(wanted, with_holders(wanted, binding), self.teams)
             if wanted.excluded:
                 continue
             if wanted.member and title in titles:

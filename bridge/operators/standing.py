@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.plan.held import Decision, Held
-from bridge.plan.judge import deletion_id, invite_id, leaving_id, removal_id, role_id, team_id
+from bridge.plan.judge import deletion_id, grant_id, invite_id, leaving_id, removal_id, role_id, team_id
 from bridge.store.targets import MEMBER, Cause, Intent, TargetStore, Waiting
 
 
@@ -46,6 +46,7 @@ def member_idents(email: str, teams: Mapping[str, str]) -> dict[str, str]:
     `teams`: those they are in, id -> title.
     """
     whole = dict.fromkeys((removal_id(email), invite_id(email), role_id(email)), "")
+    whole[grant_id(email)] = "admin role"
     losses = {team_id(ident): f"team {title}" for ident, title in teams.items()}
     leaving = {leaving_id(team_id(ident), email): f"team {title}" for ident, title in teams.items()}
     return whole | losses | leaving

@@ -61,13 +61,19 @@ class Remove(Change):
 
 @dataclass(frozen=True, slots=True)
 class SetRole(Change):
-    """Give a member another role. `account`: its id, where it is another account of theirs."""
+    """Give a member another role.
+
+    `group`: ref of the one whose rule gives it, "" the default role, None neither; `users`: refs of those
+    to whom it is given; `account`: its id, where it is another account of theirs.
+    """
 
     id: str = ""
     role: Role = "read"
     was: Role = "read"
     lowers: bool = False
     account: str = ""
+    group: str | None = field(default=None, compare=False)
+    users: tuple[str, ...] = field(default=(), compare=False)
     rank: ClassVar[int] = 3
     verb: ClassVar[str] = "role"
 

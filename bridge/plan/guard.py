@@ -31,11 +31,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bridge.plan.changes import Remove
+from bridge.plan.held import Held
 from bridge.plan.members import MemberPlan
 from bridge.plan.scope import email_matches
 from bridge.settings import GuardSettings
 
 EMPTIED = 5  # members of the smallest team that may not lose all of them
+_NO_SEAT = "the organisation has as many members as max_members allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,18 @@ def over_invites(guard: GuardSettings, invited: int) -> Hold | None:
     if not guard.max_invites or invited < guard.max_invites:
         return None
     return Hold(f"{invited} invites within {_hours(guard.window)} are the limit (max_invites)")
+
+
+def over_members(guard: GuardSettings, members: int) -> Hold | None:
+    """Return why nobody may be invited while an organisation has so many members."""
+    if not guard.max_members or members < guard.max_members:
+        return None
+    return Hold(f"{_NO_SEAT} ({guard.max_members}): released when there is a seat, or a person approves")
+
+
+def waits_for_seat(held: Held) -> bool:
+    """Tell whether an invite waits for a seat: then it goes on by itself when there is one."""
+    return held.reason.startswith(_NO_SEAT)
 
 
 def over_team_limit(guard: GuardSettings, losses: int, lost: int, size: int) -> Hold | None:

@@ -18,13 +18,15 @@ from bridge.plan.guard import (
     over_all_teams,
     over_invites,
     over_limit,
+    over_members,
     over_team_limit,
     over_wave,
     parked_id,
     removal_limit,
+    waits_for_seat,
 )
 from bridge.plan.held import Decision, Held
-from bridge.plan.members import NOBODY, MemberPlan, Wanted
+from bridge.plan.members import NOBODY, Grant, MemberPlan, Wanted
 from bridge.plan.teams import TeamBinding
 from bridge.settings import GuardSettings
 
@@ -120,6 +122,11 @@ def invite_id(email: str) -> str:
 def role_id(email: str) -> str:
     """Return the id under which a lower role is held."""
     return parked_id("role", email)
+
+
+def grant_id(email: str) -> str:
+    """Return the id under which it is held that somebody becomes an admin."""
+    return parked_id("grant", email)
 
 
 def team_id(team: str) -> str:
@@ -253,17 +260,34 @@ def judge_lowering(changes: Sequence[SetRole], stakes: Stakes) -> Iterator[Verdi
             stakes = stakes.without(here)
 
 
+def judge_grant(grant: Grant, record: Record) -> Verdict:
+    """Judge that somebody is to become an admin: it is held until a person has decided."""
+    decision = record.standing(grant_id(grant.change.object), grant.token)
+    return Verdict(None if decision else Hold(grant.reason), decision)
+
+
 def judge_invites(
-    guard: GuardSettings, invites: Sequence[Invite], tokens: Mapping[str, str], record: Record, invited: int
+    guard: GuardSettings,
+    invites: Sequence[Invite],
+    tokens: Mapping[str, str],
+    record: Record,
+    invited: int,
+    members: int = 0,
 ) -> Iterator[Verdict]:
-    """Judge invites under `max_invites`, one after the other; `tokens`: of the news, by e-mail."""
+    """Judge invites under `max_invites` and `max_members`, one after the other.
+
+    `tokens`: of the news, by e-mail; `invited`: so many were in the window; `members`: so many the
+    organisation has, and will have when all who are invited have accepted.
+    """
     for invite in invites:
         ident = invite_id(invite.object)
-        decision, waits = record.standing(ident, tokens[invite.object]), record.parked.get(ident)
+        decision, parked = record.standing(ident, tokens[invite.object]), record.parked.get(ident)
+        waits = parked if guard.max_invites and parked and not waits_for_seat(parked) else None
         hold = over_invites(guard, invited) or (Hold(waits.reason) if waits else None)
-        verdict = Verdict(None if decision or not guard.max_invites else hold, decision)
+        verdict = Verdict(None if decision else hold or over_members(guard, members), decision)
         yield verdict
         invited += verdict.goes and decision is None
+        members += verdict.goes
 
 
 @dataclass(frozen=True, slots=True)

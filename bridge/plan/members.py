@@ -1,14 +1,14 @@
 """What one person should be at the target, and the changes that make it so."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bridge.plan.accounts import Account
 from bridge.plan.changes import Change, Invite, MarkSSO, Remove, SetRole
 from bridge.plan.people import Person, UserView
-from bridge.plan.roles import is_lower, ruled_role
+from bridge.plan.roles import RuledRole, is_lower, ruled_role
 from bridge.plan.scope import (
     address_problem,
     admits,
@@ -19,9 +19,11 @@ from bridge.plan.scope import (
     left_at,
 )
 from bridge.plan.teams import TeamBinding, titles_of
-from bridge.settings import Role, TargetSettings
+from bridge.settings import Role, RoleRule, TargetSettings
 
 GIVEN, FOUND = "given", "found"
+ADMIN: Role = "admin"
+LEAST: Role = "read"  # of who waits to become an admin, where nothing else gives them a role
 
 
 class State(StrEnum):
@@ -44,6 +46,12 @@ class MemberBinding:
     the bridge changed it, None for whom it invited; `admin_at`: when they last were an admin, as far as is
     known, unix ms, 0 for never; `joined`: when the target says they became a member, in its own words, ""
     where that was not read yet; `others`: further accounts that have their address.
+
+    `first_holders`: those of the directory users whose it was when it was found or made, empty where
+    they are the `holders`: to them alone belongs what was there before. `kept_role`: a role from before that
+    waits for a person's approval. `role_group`: ref of the group whose rule gave the role, "" the default
+    role, None neither or unknown. `admin_for`: refs of the users for whose sake they are an admin, empty
+    where that are the `holders`.
     """
 
     state: State = State.UNKNOWN
@@ -60,6 +68,15 @@ class MemberBinding:
     admin_at: int = 0
     joined: str = ""
     others: tuple[Account, ...] = ()
+    first_holders: tuple[str, ...] = ()
+    kept_role: Role | None = None
+    role_group: str | None = None
+    admin_for: tuple[str, ...] = ()
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Return the users to whom belongs what was there before; none where nobody has planned it yet."""
+        return self.first_holders or self.holders
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -86,7 +103,8 @@ class MemberBinding:
 class Wanted:
     """What the directory, the scope and the rules want of one person.
 
-    `role`, `role_why`: of the rule that names them, None without one; `titles`: of their teams;
+    `role`, `role_why`: of the rule that names them, None without one, which is `rule`; `lesser`: the first
+    that names them beside one that makes them an admin; `titles`: of their teams;
     `named_titles`: of the teams of every group they were ever named in; `admitted`: they are the
     bridge's to remove; `why_not`: why they are to be no member; `moved_to`: their new address;
     `token` changes when any of the users behind it came back to life since; `since`: unix ms, when the
@@ -108,6 +126,8 @@ class Wanted:
     token: str = ""
     since: int = field(default=0, compare=False)
     outvoted: bool = False
+    rule: RuledRole | None = field(default=None, compare=False)
+    lesser: RuledRole | None = field(default=None, compare=False)
 
 
 def want(person: Person, target: TargetSettings) -> Wanted:
@@ -118,14 +138,16 @@ def want(person: Person, target: TargetSettings) -> Wanted:
     holders = [] if outvoted else admitted
     groups = {group.ref: group for user in holders for group in user.groups}.values()
     named = {group.ref: group for user in (*person.users, *person.former) for group in user.named}.values()
-    rule = ruled_role(target.roles, groups) if holders else None
+    rule = _rule(target.roles, holders)
+    others = (each for each in target.roles if each.role != ADMIN)
+    lesser = _rule(others, holders) if rule and rule.role == ADMIN else None
     moved = [user for user in person.former if user.email and admits(scope, user.email, user)]
     return Wanted(
         person.email,
         bool(holders),
         is_excluded(scope, person.email),
-        rule[0] if rule else None,
-        rule[1] if rule else "",
+        rule.role if rule else None,
+        rule.why if rule else "",
         frozenset(title for group in groups for title in titles_of(target.teams, group)),
         frozenset(title for group in named for title in titles_of(target.teams, group)),
         tuple(sorted(user.ref for user in holders)),
@@ -135,7 +157,19 @@ def want(person: Person, target: TargetSettings) -> Wanted:
         _token(person),
         came_at(scope, person.email, holders) if holders else left_at(scope, person),
         outvoted,
+        rule,
+        lesser,
     )
+
+
+def _rule(rules: Iterable[RoleRule], holders: Collection[UserView]) -> RuledRole | None:
+    """Return what the first rule that matches gives, and to whom of these users."""
+    groups = {group.ref: group for user in holders for group in user.groups}
+    found = ruled_role(rules, groups.values())
+    if found is None:
+        return None
+    users = [user.ref for user in holders if any(group.ref == found.group.ref for group in user.groups)]
+    return replace(found, users=tuple(sorted(users)))
 
 
 _OUTVOTED = "active only in a connection of the directory that has ended, and not in the one after it"
@@ -174,6 +208,7 @@ def _token(person: Person) -> str:
     return hashlib.blake2b("\n".join(seen).encode(), digest_size=8).hexdigest()
 
 
+_KEPT, _NO_RULE = "had it before the directory named them", "no rule names them"
 NOBODY = _token(Person(""))  # the token of an address that no directory names any more
 
 
@@ -183,7 +218,7 @@ class MemberPlan:
 
     `join`: titles of teams to get into; `leave`: ids of teams to get out of; `impossible`: why nothing
     can be done; `pending`: they must go, but are only invited yet; `binding`: the binding with what
-    planning itself found out.
+    planning itself found out; `grant`: what would make them an admin once a person has approved it.
     """
 
     wanted: Wanted
@@ -193,6 +228,7 @@ class MemberPlan:
     leave: frozenset[str] = frozenset()
     impossible: str | None = None
     pending: bool = False
+    grant: "Grant | None" = None
 
     @property
     def removal(self) -> Remove | None:
@@ -202,7 +238,25 @@ class MemberPlan:
     @property
     def empty(self) -> bool:
         """Nothing is to be done."""
-        return not (self.changes or self.join or self.leave or self.impossible or self.pending)
+        what = (self.changes, self.join, self.leave, self.impossible, self.pending, self.grant)
+        return not any(what)
+
+    @property
+    def makes_admin(self) -> bool:
+        """Tell whether one of its changes makes somebody an admin."""
+        return any(isinstance(each, Invite | SetRole) and each.role == ADMIN for each in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """That somebody is to become an admin. `reason`: why a person has to approve it.
+
+    `token`: of the group whose rule gives it and of the user who is in it: an approval counts for them alone.
+    """
+
+    change: SetRole
+    token: str
+    reason: str
 
 
 def plan_member(
@@ -211,11 +265,14 @@ def plan_member(
     target: TargetSettings,
     teams: Mapping[str, TeamBinding],
     before: MemberBinding | None = None,
+    approved: str = "",
 ) -> MemberPlan:
     """Compare what is wanted of a person with what is known.
 
     `binding` must not be unknown. `teams`: by the title they should have. `before`: the binding of the
-    address that the same user had until it changed: a role from before moves with them.
+    address that the same user had until it changed: a role from before moves with them. `approved`: the
+    token of the grant that a person has approved (see `Grant`): nobody else becomes an admin where the
+    guard holds that.
     """
     if wanted.excluded:
         return MemberPlan(wanted, binding)
@@ -223,9 +280,11 @@ def plan_member(
     if not wanted.member:
         return _plan_leaver(wanted, binding)
     if binding.state is State.ABSENT:
-        return _plan_joiner(wanted, binding, target, before)
+        return _plan_joiner(wanted, binding, target, before, approved)
     if binding.state is State.KNOWN:
-        return _plan_member(wanted, binding, target, teams)
+        return _plan_member(wanted, binding, target, teams, approved)
+    if binding.state is State.INVITED:
+        return _plan_invited(wanted, binding, target)
     return MemberPlan(wanted, binding)
 
 
@@ -242,35 +301,215 @@ def _plan_leaver(wanted: Wanted, binding: MemberBinding) -> MemberPlan:
 
 
 def _plan_joiner(
-    wanted: Wanted, binding: MemberBinding, target: TargetSettings, before: MemberBinding | None
+    wanted: Wanted,
+    binding: MemberBinding,
+    target: TargetSettings,
+    before: MemberBinding | None,
+    approved: str,
 ) -> MemberPlan:
     if problem := address_problem(wanted.email):
         return MemberPlan(wanted, binding, impossible=problem)
-    kept = bool(before and before.kept and wanted.role is None)
-    role = before.role if before and kept else wanted.role or target.default_role
-    invite = Invite(
-        wanted.email, wanted.role_why or "named by the directory", role, target.sso, kept, wanted.since
-    )
-    return MemberPlan(wanted, binding, (invite,), join=wanted.titles)
+    firsts = _moved_with(wanted, before)
+    from_before = before.kept_role or before.role if before and firsts else None
+    kept, grant = bool(firsts) and wanted.role is None, None
+    moved = replace(binding, holders=wanted.holders, first_holders=firsts, kept_role=from_before)
+    goal = given = _goal(wanted, moved, target, kept)
+    if goal.role == ADMIN and not _may_grant(target, goal, approved):
+        kept = bool(firsts) and wanted.lesser is None
+        given = _meanwhile(wanted, moved, target, from_before if kept and from_before != ADMIN else None)
+        grant = _grant(wanted, binding, goal, given.role)
+    why = given.why if given.group else "named by the directory"
+    invite = Invite(wanted.email, why, given.role, target.sso, kept, wanted.since)
+    binding = replace(
+        moved, role=given.role, role_group=given.group, kept=kept,
+        kept_role=ADMIN if grant and goal.group is None else None,
+        first_holders=_unlike(firsts, wanted.holders) if kept else (),
+        admin_for=_unlike(given.users, wanted.holders) if given.role == ADMIN else (),
+    )  # fmt: skip
+    return MemberPlan(wanted, binding, (invite,), join=wanted.titles, grant=grant)
+
+
+def _moved_with(wanted: Wanted, before: MemberBinding | None) -> tuple[str, ...]:
+    """Return the users to whom a role from before belongs, and whose address it was until theirs changed."""
+    owners = before.owners if before and before.kept else ()
+    return tuple(ref for ref in owners if ref in wanted.holders)
+
+
+def _plan_invited(wanted: Wanted, binding: MemberBinding, target: TargetSettings) -> MemberPlan:
+    """Plan for somebody who has not accepted their invite: they can get no other role before.
+
+    What waits for a person goes on waiting.
+    """
+    goal = _goal(wanted, binding, target, binding.kept and wanted.role is None)
+    needs = target.guard.admin_grants == "hold" and goal.role == ADMIN != binding.role
+    grant = _grant(wanted, binding, goal, binding.role) if needs else None
+    return MemberPlan(wanted, binding, grant=grant)
 
 
 def _plan_member(
-    wanted: Wanted, binding: MemberBinding, target: TargetSettings, teams: Mapping[str, TeamBinding]
+    wanted: Wanted,
+    binding: MemberBinding,
+    target: TargetSettings,
+    teams: Mapping[str, TeamBinding],
+    approved: str,
 ) -> MemberPlan:
-    taken_over = bool(binding.holders) and not set(binding.holders) & set(wanted.holders)
-    kept = binding.kept and wanted.role is None and not taken_over
-    binding = replace(binding, kept=kept, holders=wanted.holders)
+    taken_over = is_taken_over(wanted, binding)
+    admin_for = binding.admin_for or binding.holders or wanted.holders
+    binding = with_holders(wanted, binding)
+    goal = given = _goal(wanted, binding, target, binding.kept and wanted.role is None)
+    kept, grant = binding.kept and wanted.role is None, None
+    if goal.role == ADMIN and not (
+        _may_grant(target, goal, approved) or (binding.role == ADMIN and set(admin_for) & set(goal.users))
+    ):
+        kept = binding.kept and (wanted.role is None or wanted.lesser is None)
+        kept_role = binding.role if kept and binding.kept_role is None else None
+        given = _meanwhile(wanted, binding, target, kept_role, goal.group)
+        grant = _grant(wanted, binding, goal, given.role) if given.role != ADMIN else None
+    elif goal.role == ADMIN == binding.role and not set(admin_for) & set(goal.users):
+        admin_for = goal.users  # a person has approved it since
     changes: list[Change] = []
-    role = wanted.role or (binding.role if kept else target.default_role)
-    if role != binding.role:
-        why = wanted.role_why or ("another user has the address now" if taken_over else "no rule names them")
-        lowers = is_lower(role, binding.role)
-        changes.append(SetRole(wanted.email, why, binding.id or "", role, binding.role, lowers))
+    if given.role != binding.role:
+        why = "another user has the address now" if taken_over and not given.group else given.why
+        lowers = is_lower(given.role, binding.role)
+        change = SetRole(wanted.email, why, binding.id or "", given.role, binding.role, lowers)
+        changes.append(replace(change, group=given.group, users=given.users))
+    binding = replace(
+        binding,
+        kept=kept,
+        kept_role=binding.kept_role if kept and binding.role != binding.kept_role else None,
+        role_group=binding.role_group if changes else given.group,
+        admin_for=_unlike(admin_for, wanted.holders) if binding.role == ADMIN else (),
+    )
     if target.sso and not binding.sso and _may_mark(binding, target):
         changes.append(MarkSSO(wanted.email, "people of the directory sign in by SSO", binding.id or ""))
     changes += _of_others(wanted, binding, target, changes)
     join, leave = team_changes(wanted, binding, teams)
-    return MemberPlan(wanted, binding, tuple(changes), join, leave)
+    return MemberPlan(wanted, binding, tuple(changes), join, leave, grant=grant)
+
+
+# whose it is
+
+
+def is_taken_over(wanted: Wanted, binding: MemberBinding) -> bool:
+    """Tell whether nobody is left of the users to whom belongs what was there before."""
+    return bool(binding.owners) and not set(binding.owners) & set(wanted.holders)
+
+
+def with_holders(wanted: Wanted, binding: MemberBinding) -> MemberBinding:
+    """Return the binding of a member with the users whose it is now.
+
+    When the first of them are gone, the role and the teams that they had before go with them: whoever
+    else has the address keeps what the rules give.
+    """
+    if is_taken_over(wanted, binding):
+        teams = dict.fromkeys(binding.teams, GIVEN)
+        return replace(
+            binding, holders=wanted.holders, first_holders=(), kept=False, kept_role=None, role_group=None,
+            teams=teams,
+        )  # fmt: skip
+    firsts = _unlike(binding.owners or wanted.holders, wanted.holders)
+    return replace(binding, holders=wanted.holders, first_holders=firsts)
+
+
+def role_set(binding: MemberBinding, change: SetRole, now: int) -> MemberBinding:
+    """Return a member's binding when their role has been set (unix ms)."""
+    is_admin = change.role == ADMIN
+    return replace(
+        binding.with_role(change.role, now), role_group=change.group,
+        kept_role=None if change.role == binding.kept_role else binding.kept_role,
+        admin_for=_unlike(change.users, binding.holders) if is_admin else (),
+    )  # fmt: skip
+
+
+def _unlike(refs: tuple[str, ...], holders: tuple[str, ...]) -> tuple[str, ...]:
+    """Return refs as a binding keeps them: not where they are its holders."""
+    return () if set(refs) == set(holders) else refs
+
+
+# which role
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """A role that somebody is to have, and why.
+
+    `group`: ref of the one whose rule gives it, "" the default role, None one from before;
+    `users`: refs of those to whom it is given; `source`: what gives it, for people who know no rules.
+    """
+
+    role: Role
+    why: str
+    group: str | None
+    users: tuple[str, ...]
+    source: str = ""
+
+
+def _goal(wanted: Wanted, binding: MemberBinding, target: TargetSettings, kept: bool) -> _Goal:
+    """Return the role that rules, the time before, and the default give, in this order."""
+    if wanted.rule:
+        return _ruled(wanted.rule)
+    if kept:
+        owners = tuple(ref for ref in wanted.holders if ref in (binding.owners or wanted.holders))
+        return _Goal(binding.kept_role or binding.role, _KEPT, None, owners, "they had it before")
+    return _Goal(target.default_role, _NO_RULE, "", wanted.holders, "default_role")
+
+
+def _ruled(rule: RuledRole) -> _Goal:
+    group = rule.group
+    place = f"of directory {group.directory}, id {group.id}" if group.directory else f"id {group.id}"
+    return _Goal(rule.role, rule.why, group.ref, rule.users, f'the group "{group.name}" ({place})')
+
+
+def _meanwhile(
+    wanted: Wanted,
+    binding: MemberBinding,
+    target: TargetSettings,
+    kept_role: Role | None,
+    group: str | None = None,
+) -> _Goal:
+    """Return the role of somebody who is not made an admin, or not yet: what they would have otherwise.
+
+    Where the same rule gave them their present role, and would make them an admin since it was changed,
+    they keep it. `group`: of that rule; `kept_role`: the one they had before, where they keep that.
+    """
+    if group is not None and binding.role_group == group and binding.role != ADMIN:
+        return _Goal(binding.role, _NO_RULE, group, ())
+    if wanted.lesser:
+        return _ruled(wanted.lesser)
+    if kept_role:
+        return _Goal(kept_role, _KEPT, None, binding.owners)
+    role = LEAST if target.default_role == ADMIN else target.default_role
+    return _Goal(role, _NO_RULE, "", wanted.holders)
+
+
+def _may_grant(target: TargetSettings, goal: _Goal, approved: str) -> bool:
+    return target.guard.admin_grants == "allow" or approved == _grant_token(goal)
+
+
+def _grant_token(goal: _Goal) -> str:
+    """An approval is remembered for the group that gives it and a user in it, for nobody else there."""
+    source = "before" if goal.group is None else goal.group
+    text = "\n".join(("admin", source, min(goal.users, default="")))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _grant(wanted: Wanted, binding: MemberBinding, goal: _Goal, was: Role) -> Grant:
+    change = SetRole(wanted.email, goal.why, binding.id or "", ADMIN, was, group=goal.group, users=goal.users)
+    reason = f"{goal.source} makes them an admin: only when a person approves (admin_grants)"
+    return Grant(change, _grant_token(goal), reason)
+
+
+def may_become_admin(wanted: Wanted, target: TargetSettings, *bindings: MemberBinding | None) -> bool:
+    """Tell whether planning might ask whether a person approved that somebody becomes an admin.
+
+    `bindings`: theirs, and that of the address they had before.
+    """
+    if not wanted.member or wanted.excluded or target.guard.admin_grants == "allow":
+        return False
+    if wanted.role is not None:
+        return wanted.role == ADMIN
+    before = any(each and ADMIN in (each.role, each.kept_role) for each in bindings)
+    return before or target.default_role == ADMIN
 
 
 def _of_others(

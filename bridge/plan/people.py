@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """A group that exists, or did. `ref` is unique over all directories, `id` within its own."""
+    """A group that exists, or did. `ref` is unique over all directories, `id` within its own.
+
+    `directory`: the configured name of its directory.
+    """
 
     ref: str
     id: str
     name: str | None
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What must be read at the target before a plan is made, and what a reading shows. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bridge.plan.accounts import accounts, accounts_of
 from bridge.plan.members import MemberBinding, State, Wanted
@@ -9,6 +9,19 @@ from bridge.plan.people import Person
 from bridge.plan.scope import is_address
 from bridge.settings import Role
 from bridge.targets.base import RemoteMember
+
+
+@dataclass(frozen=True, slots=True)
+class Inviting:
+    """An invite that has no clear end yet.
+
+    `kept`, `kept_role`, `first_holders`: see `MemberBinding`; `since`: when they came, unix ms, 0: unknown.
+    """
+
+    kept: bool = False
+    since: int = 0
+    kept_role: Role | None = None
+    first_holders: tuple[str, ...] = ()
 
 
 def must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> bool:
@@ -21,12 +34,12 @@ def must_read(wanted: Wanted, binding: MemberBinding | None, doubt: bool) -> boo
 
 
 def bound(
-    before: MemberBinding | None, remote: RemoteMember | None, inviting: bool | None, now: int
+    before: MemberBinding | None, remote: RemoteMember | None, inviting: Inviting | None, now: int
 ) -> MemberBinding:
     """Return what is known after a reading at `now` (unix ms).
 
     Someone found whom the bridge did not invite keeps the role they have until a rule names it.
-    `inviting`: an invite of theirs had no clear end; whether they were to keep a role.
+    `inviting`: an invite of theirs that had no clear end.
     """
     if remote is None:
         waits = before is not None and before.state is State.INVITED
@@ -60,11 +73,14 @@ def hidden_accounts(before: MemberBinding | None, remote: RemoteMember | None) -
     return [account.id for account in before.accounts if account.id not in listed]
 
 
-def _found(remote: RemoteMember, inviting: bool | None) -> MemberBinding:
+def _found(remote: RemoteMember, inviting: Inviting | None) -> MemberBinding:
     """Return what is known of somebody who was unknown: invited by a call without a clear end, or there."""
     here = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, joined=remote.joined)
     if inviting is not None:
-        return replace(here, ours=True, kept=inviting, admitted=True)
+        return replace(
+            here, ours=True, kept=inviting.kept, admitted=True, first_holders=inviting.first_holders,
+            kept_role=inviting.kept_role,
+        )  # fmt: skip
     return replace(here, kept=True, role_before=remote.role)
 
 
@@ -77,6 +93,13 @@ def may_have_left(before: MemberBinding, after: MemberBinding) -> bool:
         return False
     lost_first = bool(before.others and before.teams) and before.id != after.id
     return lost_first or (bool(after.teams) and before.joined != after.joined)
+
+
+def has_left(before: MemberBinding | None, after: MemberBinding) -> bool:
+    """Tell whether a reading shows that somebody who was a member is none any more, or was none meanwhile."""
+    if before is None or before.state is not State.KNOWN:
+        return False
+    return after.state is State.ABSENT or bool(before.joined and before.joined != after.joined)
 
 
 def former_addresses(persons: Iterable[Person]) -> list[tuple[str, str]]:

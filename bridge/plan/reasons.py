@@ -74,7 +74,7 @@ def why_role(plan: MemberPlan, person: Person, target: TargetSettings) -> RoleRe
         return RoleReason(rule.role, _role(number, rule, group), group)
     invite = next((change for change in plan.changes if isinstance(change, Invite)), None)
     if invite.kept if invite else plan.binding.kept:
-        return RoleReason(invite.role if invite else plan.binding.role, KEPT)
+        return RoleReason(plan.binding.kept_role or (invite.role if invite else plan.binding.role), KEPT)
     return RoleReason(target.default_role, "default_role: no rule names them")
 
 
@@ -88,7 +88,7 @@ def why_teams(person: Person, target: TargetSettings) -> list[TeamReason]:
 def team_reasons(group: GroupView, target: TargetSettings) -> list[TeamReason]:
     """Return the teams that a group becomes, and why."""
     return [
-        TeamReason(title, f'teams[{number}]: group "{rule.group}"', group)
+        TeamReason(title, f'teams[{number}]: group "{rule.group}"{_of(rule.directory)}', group)
         for title, (number, rule) in ruled_titles(target.teams, group).items()
     ]
 
@@ -109,7 +109,12 @@ def group_scope(group: GroupView, target: TargetSettings) -> str:
 
 
 def _role(number: int, rule: RoleRule, group: GroupView) -> str:
-    return f'roles[{number}]: group "{rule.group}"{_by(rule.group, group)} → {rule.role}'
+    place = f'roles[{number}]: group "{rule.group}"{_of(rule.directory)}'
+    return f"{place}{_by(rule.group, group)} → {rule.role}"
+
+
+def _of(directory: str | None) -> str:
+    return f' of directory "{directory}"' if directory else ""
 
 
 def _by(pattern: str, group: GroupView) -> str:
@@ -127,6 +132,8 @@ def differences(plan: MemberPlan, teams: Mapping[str, TeamBinding]) -> list[str]
 def _differences(plan: MemberPlan, teams: Mapping[str, TeamBinding]) -> Iterator[str]:
     for change in plan.changes:
         yield _with_why(change)
+    if plan.grant:
+        yield f"{_with_why(plan.grant.change)}: waits for a person's approval"
     yield from (f"join team {title}" for title in sorted(plan.join))
     titles = {team.id: title for title, team in teams.items()}
     yield from sorted(f"leave team {titles[ident]}" for ident in plan.leave)

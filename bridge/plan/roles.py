@@ -1,12 +1,26 @@
 """Which role a person gets: `[[targets.roles]]`, the first match wins."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bridge.plan.people import GroupView
-from bridge.plan.scope import group_matches
+from bridge.plan.scope import rule_matches
 from bridge.settings import Role, RoleRule
 
 RANKS: tuple[Role, ...] = ("guest", "read", "comment", "review", "edit", "create", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class RuledRole:
+    """A role that a rule gives, and why.
+
+    `group`: the one that the rule matched; `users`: refs of the directory users who are in it.
+    """
+
+    role: Role
+    why: str
+    group: GroupView
+    users: tuple[str, ...] = ()
 
 
 def is_lower(role: Role, than: Role) -> bool:
@@ -18,11 +32,12 @@ def _rank(role: Role) -> int:
     return RANKS.index(role) if role in RANKS else len(RANKS)
 
 
-def ruled_role(rules: Iterable[RoleRule], groups: Iterable[GroupView]) -> tuple[Role, str] | None:
+def ruled_role(rules: Iterable[RoleRule], groups: Iterable[GroupView]) -> RuledRole | None:
     """Return the role of the first rule that one of the groups matches, and why; None without one."""
     if found := role_rule(rules, groups):
         _, rule, group = found
-        return rule.role, f'in group "{group.name}", rule group = "{rule.group}"'
+        of = f', directory = "{rule.directory}"' if rule.directory else ""
+        return RuledRole(rule.role, f'in group "{group.name}", rule group = "{rule.group}"{of}', group)
     return None
 
 
@@ -33,6 +48,6 @@ def role_rule(
     held = sorted(groups, key=lambda group: group.ref)
     for number, rule in enumerate(rules):
         for group in held:
-            if group_matches(rule.group, group):
+            if rule_matches(rule, group):
                 return number, rule, group
     return None

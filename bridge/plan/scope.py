@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from bridge.directory.addresses import disguise
 from bridge.plan.people import GroupView, Person, UserView
-from bridge.settings import MemberScope
+from bridge.settings import MemberScope, RoleRule, TeamRule
 
 # What GitBook takes for an address is not written down; this is the shape without which no mail arrives.
 _ADDRESS = re.compile(r"[^@\s<>,;\"()\[\]\\]+@[^@\s<>,;\"'()\[\]\\.]+(\.[^@\s<>,;\"'()\[\]\\.]+)+")
@@ -34,6 +34,25 @@ def group_matches(pattern: str, group: GroupView) -> bool:
     if pattern.startswith("id:"):
         return group.id == pattern[3:]
     return group.name is not None and (group.name == pattern or fnmatchcase(group.name, pattern))
+
+
+def rule_matches(rule: RoleRule | TeamRule, group: GroupView) -> bool:
+    """Tell whether a rule names a group: by its name or id, and by its directory where the rule has one."""
+    return rule.directory in (None, group.directory) and group_matches(rule.group, group)
+
+
+def entry_matches(scope: MemberScope, entry: str, group: GroupView) -> bool:
+    """Tell whether an entry of `members.groups` names a group.
+
+    A directory that no source speaks for any more goes on counting, so an entry that names it does too.
+    """
+    directory, pattern = scope.parse_group(entry)
+    if directory is not None:
+        return directory == group.directory and group_matches(pattern, group)
+    front, slash, rest = entry.partition("/")
+    return group_matches(entry, group) or (
+        bool(slash and rest) and front == group.directory and group_matches(rest, group)
+    )
 
 
 def email_matches(patterns: Iterable[str], email: str) -> bool:
@@ -104,7 +123,7 @@ def _left(scope: MemberScope, email: str, user: UserView) -> int:
 
 
 def _matching(scope: MemberScope, groups: Iterable[GroupView]) -> list[GroupView]:
-    return [group for group in groups if any(group_matches(pattern, group) for pattern in scope.groups)]
+    return [group for group in groups if any(entry_matches(scope, entry, group) for entry in scope.groups)]
 
 
 def _any_group(scope: MemberScope, groups: Iterable[GroupView]) -> bool:
@@ -116,6 +135,6 @@ def scope_group(scope: MemberScope, groups: Iterable[GroupView]) -> tuple[int, s
     held = list(groups)
     for number, pattern in enumerate(scope.groups):
         for group in held:
-            if group_matches(pattern, group):
+            if entry_matches(scope, pattern, group):
                 return number, pattern, group
     return None

@@ -30,11 +30,14 @@ class Step:
 class Plan:
     """All changes of one target, in the order in which they would be made.
 
-    `notes`: what cannot be done, or is waited for, in words.
+    `notes`: what cannot be done, or is waited for, in words; `members`: how many the organisation has now,
+    None where the target does not tell; `max_members`: how many it may have, 0 for any number.
     """
 
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    members: int | None = None
+    max_members: int = 0
 
     @property
     def calls(self) -> int:
@@ -45,12 +48,24 @@ class Plan:
         return len(go) - invites + others + math.ceil(invites / INVITES_AT_ONCE)
 
     @property
-    def seats(self) -> dict[str, int]:
-        """How many paid seats it takes and frees."""
+    def seats(self) -> dict[str, int | None]:
+        """How many paid seats it takes and frees, how many there are now (None: unknown), and may be."""
         go = [step.change for step in self.steps if step.held is None]
         added = sum(isinstance(change, Invite) for change in go)
         removed = sum(1 + len(change.others) for change in go if isinstance(change, Remove))
-        return {"added": added, "removed": removed}
+        return {
+            "added": added, "removed": removed, "members": self.members, "max_members": self.max_members,
+        }  # fmt: skip
+
+    @property
+    def seats_in_words(self) -> str:
+        """The same in words."""
+        seats = self.seats
+        added, removed = seats["added"] or 0, seats["removed"] or 0
+        text = f"seats +{added} -{removed}"
+        if self.members is not None:
+            text += f": {self.members} member(s) now, {self.members + added - removed} then"
+        return text + (f" (max_members = {self.max_members})" if self.max_members else "")
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `bridge plan --json` prints it."""

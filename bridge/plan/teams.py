@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.plan.people import GroupView
-from bridge.plan.scope import group_matches
+from bridge.plan.scope import rule_matches
 from bridge.settings import TeamRule
 from bridge.targets.base import RemoteTeam
 
@@ -44,7 +44,7 @@ def ruled_titles(rules: Iterable[TeamRule], group: GroupView) -> dict[str, tuple
         return {}
     titles: dict[str, tuple[int, TeamRule]] = {}
     for number, rule in enumerate(rules):
-        if (rule.group != "*" or not is_application(group.id)) and group_matches(rule.group, group):
+        if (rule.group != "*" or not is_application(group.id)) and rule_matches(rule, group):
             titles.setdefault(rule.team.replace("{group}", group.name).strip(), (number, rule))
     titles.pop("", None)
     fitting = {title: rule for title, rule in titles.items() if len(title) <= TITLE_MOST}

@@ -1,8 +1,9 @@
 """[[targets]]: where people and teams are kept, who of them, and within which limits."""
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from bridge.settings.secret import Secret
 from bridge.settings.values import Glob, HttpUrl, Name, Percent, ProblemsError, Section, Span
@@ -15,6 +16,7 @@ class TeamRule(Section):
 
     group: Glob = Field(examples=["*"])
     team: Glob = Field("{group}", examples=["{group}"])
+    directory: Name | None = Field(None, examples=["okta"])
 
 
 class RoleRule(Section):
@@ -22,6 +24,7 @@ class RoleRule(Section):
 
     group: Glob = Field(examples=["GitBook Admins"])
     role: Role = Field(examples=["admin"])
+    directory: Name | None = Field(None, examples=["okta"])
 
 
 class MemberScope(Section):
@@ -30,6 +33,22 @@ class MemberScope(Section):
     groups: tuple[Glob, ...] = Field((), examples=[["GitBook Users"]])
     domains: tuple[str, ...] = Field((), examples=[["acme.test"]])
     exclude: tuple[Glob, ...] = Field((), examples=[["svc-*@acme.test"]])
+    _directories: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def know_directories(self, names: Mapping[str, str]) -> None:
+        """Take over which directories there are: by their own names, and by those of their sources."""
+        self._directories = dict(names)
+
+    def parse_group(self, entry: str) -> tuple[str | None, str]:
+        """Return an entry of `groups` as a directory (None: any) and a pattern for its groups.
+
+        What stands before the first "/" is a directory only where one, or a source, has that name: a
+        group's own name may have a "/" in it, too.
+        """
+        front, slash, rest = entry.partition("/")
+        if slash and rest and front in self._directories:
+            return self._directories[front], rest
+        return None, entry
 
 
 class GuardSettings(Section):
@@ -41,6 +60,8 @@ class GuardSettings(Section):
     team_max_removal_percent: Percent = Field(50, examples=[50])
     team_min_removals: int = Field(10, ge=0, examples=[10])
     max_invites: int = Field(0, ge=0, examples=[0])
+    max_members: int = Field(0, ge=0, examples=[0])
+    admin_grants: Literal["hold", "allow"] = Field("hold", examples=["hold"])
     gather: Span = Field(5.0, ge=0, examples=["5s"])
     on_limit: Literal["hold-wave", "hold-rest"] = Field("hold-wave", examples=["hold-wave"])
     protect: tuple[Glob, ...] = Field((), examples=[["cto@acme.test"]])

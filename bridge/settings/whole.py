@@ -33,14 +33,20 @@ class Settings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         sources = [
-            source.model_dump(include={"name", "targets"})
+            source.model_dump(include={"name", "targets", "directory"})
             | {"secrets": [secret.reveal() for secret in source.shared_secrets]}
             for source in self.sources
         ]
-        targets = [target.model_dump(include={*_PLACE, "name"}) for target in self.targets]
+        shape = {*_PLACE, "name", "teams", "roles"}
+        targets = [target.model_dump(include=shape) for target in self.targets]
         alerts = [alert.model_dump(include={"name"}) for alert in self.alerts]
         if problems := clashes(sources, targets, alerts):
             raise ProblemsError(problems)
+        known = {source.name: source.directory_name for source in self.sources}
+        known |= {name: name for name in known.values()}
+        for target in self.targets:
+            if target.members.groups:
+                target.members.know_directories(known)
         return self
 
     def source(self, name: str) -> SourceSettings | None:
@@ -91,7 +97,7 @@ _PLACE = ("kind", "api_url", "organization")  # what makes two targets the same
 def tables(raw: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """Return the tables of that name of a file that may be wrong in any way."""
     rows = raw.get(key)
-    return [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list) else []
+    return [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list | tuple) else []
 
 
 def clashes(
@@ -102,7 +108,7 @@ def clashes(
     `secrets` of a source: the texts themselves, or where they cannot be read what stands in the file.
     """
     problems = [*_twice("sources", sources), *_twice("targets", targets), *_twice("alerts", alerts)]
-    problems += [*_same_target(targets), *_same_secret(sources)]
+    problems += [*_same_target(targets), *_same_secret(sources), *_unknown_directories(sources, targets)]
     known = {target["name"] for target in targets if isinstance(target.get("name"), str)}
     for number, source in enumerate(sources):
         told = source.get("targets")
@@ -146,3 +152,21 @@ def _same_target(targets: list[dict[str, Any]]) -> list[str]:
         for number, place in enumerate(places)
         if "organization" in targets[number] and (first := places.index(place)) != number
     ]
+
+
+def _unknown_directories(sources: list[dict[str, Any]], targets: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what is wrong with the directories that rules name: one that is not there never matches."""
+    named = [(source.get("name"), source.get("directory") or source.get("name")) for source in sources]
+    directories = {name: told for name, told in named if isinstance(name, str) and isinstance(told, str)}
+    known = set(directories.values())
+    for number, target in enumerate(targets):
+        for key in ("teams", "roles"):
+            for place, rule in enumerate(tables(target, key)):
+                name = rule.get("directory")
+                if isinstance(name, str) and name not in known:
+                    where = f"targets[{number}].{key}[{place}].directory"
+                    if name in directories:
+                        right = f'directory = "{directories[name]}"'
+                        yield f'{where}: "{name}" is a source, its directory has another name: write {right}'
+                    else:
+                        yield f'{where}: no source has the directory "{name}": write one of {options(known)}'

@@ -82,7 +82,7 @@ def _by_person(target: TargetStore, names: list[str]) -> list[Command]:
         ("ZMSCORE", target.key("pending"), *emails),
         *(
             ("HMGET", target.key("decision"), *(parked_id(kind, email) for email in emails))
-            for kind in ("remove", "invite")
+            for kind in ("remove", "invite", "grant")
         ),
     ]
 

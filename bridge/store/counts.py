@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bridge.plan.judge import Record, Window
+from bridge.plan.judge import Record, Window, grant_id
+from bridge.plan.members import State
 from bridge.settings import GuardSettings
-from bridge.store.targets import GATHERING, TargetStore
+from bridge.store.targets import GATHERING, MEMBER, TargetStore
 
 REMOVALS, INVITES = "guard", "invited"
 
@@ -78,3 +79,26 @@ async def all_losses(target: TargetStore, teams: Collection[str], start: int) ->
 async def record_of(target: TargetStore, idents: list[str], now: int) -> Record:
     """Return what is written down of held changes with these ids."""
     return Record(await target.parked_of(idents), await target.decisions(idents), now)
+
+
+async def approved_grants(target: TargetStore, emails: Collection[str]) -> dict[str, str]:
+    """Return for whom a person has approved that they become an admin, with the token of that grant."""
+    if not emails:
+        return {}
+    decided = await target.decisions([grant_id(email) for email in emails])
+    found = {email: decided.get(grant_id(email)) for email in emails}
+    return {email: each.token for email, each in found.items() if each and each.approved}
+
+
+async def coming(target: TargetStore, but: Collection[str], now: int) -> int:
+    """Return how many were invited and are not listed as members yet, without some addresses.
+
+    An invite without a clear end counts as long as it may still take effect. `now`: unix ms.
+    """
+    looked_for, inviting = await target.store.calls([
+        ("ZRANGE", target.key("pending"), 0, -1), ("HKEYS", target.key("inviting")),
+    ])  # fmt: skip
+    bindings = await target.members({*looked_for, *inviting})
+    invited = {email for email, each in bindings.items() if each.state is State.INVITED}
+    unclear = await target.lost_of([MEMBER + email for email in inviting if email not in bindings], now)
+    return len((invited | {name.removeprefix(MEMBER) for name in unclear}) - set(but))

@@ -77,6 +77,12 @@ def directory_name(directory: str) -> str:
     return directory.partition(":")[0]
 
 
+def view_group(ref: str, name: str | None) -> GroupView:
+    """Return a group as a plan sees it."""
+    directory, ident = split_ref(ref)
+    return GroupView(ref, ident, name, directory_name(directory))
+
+
 class MirrorStore:
     """The mirrors of all directories under one prefix."""
 
@@ -286,7 +292,7 @@ class MirrorStore:
         """Return groups by their references, and whether they exist."""
         rows = await self._rows("groups", refs)
         groups = {ref: decode_group(orjson.loads(row)) for ref, row in rows.items()}
-        return {ref: (GroupView(ref, split_ref(ref)[1], g.name), g.exists) for ref, g in groups.items()}
+        return {ref: (view_group(ref, g.name), g.exists) for ref, g in groups.items()}
 
     async def people(self, emails: Collection[str], names: Collection[str]) -> list[Person]:
         """Return who has, or had, each address, in the directories of these configured names."""
@@ -383,7 +389,7 @@ def _view(
     member_at, out_at = {}, {}
     for group_ref in named:
         group, row = groups.get(group_ref, Group()), rows.get((group_ref, ref), Membership())
-        shown[group_ref] = GroupView(group_ref, split_ref(group_ref)[1], group.name)
+        shown[group_ref] = view_group(group_ref, group.name)
         if row.lasts(user, group):
             member_at[group_ref] = known_time(row.at)
         else:

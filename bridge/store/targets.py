@@ -11,6 +11,7 @@ from bridge.plan.accounts import Account
 from bridge.plan.held import Decision, Held
 from bridge.plan.making import Making
 from bridge.plan.members import MemberBinding, State
+from bridge.plan.reading import Inviting
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.mirror import Command
@@ -27,6 +28,9 @@ LISTS = {  # what is looked at again at its time, and by how many ms that is ahe
     "twins": FORGET_LOST + LONGEST_REST_MS, "lost": FORGET_LOST + LONGEST_REST_MS,
 }  # fmt: skip
 _SLICE = 500
+REFS_OF_USERS = ("holders", "first_holders", "admin_for")  # what a binding tells of directory users
+# fields of a binding that most do not have, and their rows of the first data neither
+_RARE = {"first_holders": (), "kept_role": None, "role_group": None, "admin_for": ()}
 
 
 def target_id(target: TargetSettings) -> str:
@@ -188,21 +192,19 @@ class TargetStore:
         if binding.state not in (State.KNOWN, State.INVITED):
             return ("HDEL", self.key("binding"), email)
         row = asdict(binding) | {"teams": dict(binding.teams)}
+        row = {name: value for name, value in row.items() if name not in _RARE or value != _RARE[name]}
         return ("HSET", self.key("binding"), email, orjson.dumps(row))
 
-    async def inviting(self, emails: Collection[str]) -> dict[str, bool]:
-        """Return of whom an invite had no clear end yet, and whether they were to keep a role."""
-        rows = await self._fields("inviting", emails)
-        return {email: row.startswith("1") for email, row in rows.items()}
+    async def inviting(self, emails: Collection[str]) -> dict[str, Inviting]:
+        """Return of whom an invite had no clear end yet."""
+        return {email: _inviting(row) for email, row in (await self._fields("inviting", emails)).items()}
 
-    async def inviting_since(self, emails: Collection[str]) -> dict[str, int]:
-        """Return of whom an invite had no clear end yet, and when they came (unix ms, 0 for unknown)."""
-        rows = await self._fields("inviting", emails)
-        return {email: int(row.partition(":")[2] or 0) for email, row in rows.items()}
-
-    def invite(self, email: str, kept: bool, since: int) -> Command:
-        """Note that an invite begins: whether they are to keep a role, and when they came (unix ms)."""
-        return ("HSET", self.key("inviting"), email, f"{int(kept)}:{since}")
+    def invite(self, email: str, inviting: Inviting) -> Command:
+        """Note that an invite begins."""
+        row = f"{int(inviting.kept)}:{inviting.since}"
+        if inviting.kept:
+            row += ":" + orjson.dumps([inviting.kept_role, inviting.first_holders]).decode()
+        return ("HSET", self.key("inviting"), email, row)
 
     def invited(self, email: str) -> Command:
         """Note that their invite has ended; while a try of it may still take effect, it is remembered."""
@@ -238,6 +240,11 @@ class TargetStore:
         """Return of which objects it is time to look again, and when the call was (unix ms)."""
         names = await self.store.call("ZRANGEBYSCORE", self.key("lost"), "-inf", now, "LIMIT", 0, most)
         return {name: int(at) for name, at in (await self._fields("lost_at", names)).items()}
+
+    async def lost_of(self, objects: Collection[str], now: int) -> set[str]:
+        """Return those of these objects about which a call without a clear end may still take effect."""
+        rows = await self._fields("lost_at", objects)
+        return {name for name, at in rows.items() if now - int(at) <= FORGET_LOST}
 
     def watch_lost(self, name: str, look: int | None) -> list[Command]:
         """Say when to look at it next (unix ms), None for never again."""
@@ -459,9 +466,16 @@ def read_pause(row: str | None) -> Pause | None:
 
 def _member(row: str) -> MemberBinding:
     read = orjson.loads(row)
+    refs = {name: tuple(read[name]) for name in REFS_OF_USERS if name in read}
     others = tuple(Account(**each) for each in read.get("others", ()))
-    told = {"state": State(read["state"]), "holders": tuple(read["holders"]), "others": others}
-    return MemberBinding(**read | told)
+    return MemberBinding(**read | refs | {"state": State(read["state"]), "others": others})
+
+
+def _inviting(row: str) -> Inviting:
+    kept, _, rest = row.partition(":")
+    since, _, moved = rest.partition(":")  # the first data had no third part
+    kept_role, firsts = orjson.loads(moved) if moved else (None, ())
+    return Inviting(kept == "1", int(since or 0), kept_role, tuple(firsts))
 
 
 def _making(row: dict[str, Any]) -> Making:

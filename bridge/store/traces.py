@@ -10,7 +10,7 @@ import orjson
 
 from bridge.directory.fold import Mirror, Pair
 from bridge.directory.users import User
-from bridge.plan.judge import invite_id, leaving_id, removal_id, role_id, team_id
+from bridge.plan.judge import grant_id, invite_id, leaving_id, removal_id, role_id, team_id
 from bridge.scim.rows import Row
 from bridge.scim.shelf import SIDES, Shelf
 from bridge.store.counts import ALL_LOSSES, loss_of, losses_of
@@ -20,7 +20,7 @@ from bridge.store.listings import ListingStore
 from bridge.store.mirror import Command, MirrorStore, make_ref
 from bridge.store.reads import USER, ReadStore
 from bridge.store.redis import Store
-from bridge.store.targets import GATHERING, MEMBER, TargetStore
+from bridge.store.targets import GATHERING, MEMBER, REFS_OF_USERS, TargetStore
 from bridge.store.told import USER as TOLD_USER
 from bridge.store.told import Told
 from bridge.store.tombstones import ADDRESS, MEMBERSHIP, Tombstones, newest_stamp, newest_told, read_note
@@ -160,7 +160,7 @@ async def _leave_shelf(shelf: Shelf, row: Row, found: Traces) -> None:
 
 def held_ids(emails: Collection[str], teams: Collection[str]) -> set[str]:
     """Return the ids of all that could be held about these people; `teams`: ids of the target's."""
-    alone = {make(email) for email in emails for make in (removal_id, invite_id, role_id)}
+    alone = {make(email) for email in emails for make in (removal_id, invite_id, role_id, grant_id)}
     return alone | {leaving_id(team_id(team), email) for team in teams for email in emails}
 
 
@@ -249,8 +249,10 @@ async def _texts(target: TargetStore, scrub: Scrub, refs: Collection[str], found
 def _without_refs(refs: Collection[str]) -> Callable[[str], str]:
     def clean(row: str) -> str:
         told = orjson.loads(row)
-        left = [ref for ref in told.get("holders", ()) if ref not in refs]
-        same = left == list(told.get("holders", ()))
-        return row if same else orjson.dumps({**told, "holders": left}).decode()
+        left = {
+            name: [ref for ref in told[name] if ref not in refs] for name in REFS_OF_USERS if name in told
+        }
+        same = all(left[name] == told[name] for name in left)
+        return row if same else orjson.dumps({**told, **left}).decode()
 
     return clean

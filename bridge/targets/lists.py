@@ -73,6 +73,27 @@ def join_accounts(accounts: Iterable[RemoteMember]) -> RemoteMember | None:
     return replace(first, others=tuple(others))
 
 
+def told_total(page: Page[T]) -> int | None:
+    """Return how many items a list has by what its first page tells, None where that cannot be so."""
+    if page.total is None or page.total < len(page.items) + (page.next is not None):
+        return None
+    return page.total
+
+
+async def count_members(target: Target) -> int:
+    """Return how many members there are, strangers and all. Raises TargetError.
+
+    The list itself is read where the target does not say how long it is.
+    """
+    total = told_total(await target.members(limit=1))
+    if total is not None:
+        return total
+    count = 0
+    async for _ in walk(lambda page: target.members(page=page, limit=PAGE)):
+        count += 1
+    return count
+
+
 async def find_members(
     target: Target, emails: Collection[str], pages: int = 1, newest: bool = False
 ) -> tuple[dict[str, RemoteMember | None], int]:

@@ -83,6 +83,42 @@ async def test_no_secret_is_shown(tmp_path: Path, config: dict[str, Any], sandbo
         assert secret not in repr(findings)
 
 
+# rules
+
+
+async def test_an_admin_rule_of_any_of_two_directories_is_refused(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    """Whoever may name a group in one of them would make admins; one directory, or a named one, is fine."""
+    rule = {"group": "Admins", "role": "admin"}
+    config["targets"][0] |= {"roles": [{"group": "Editors", "role": "edit"}, rule]}
+    assert "target.docs.roles" not in await found(tmp_path, config)
+    config["sources"].append({"name": "hr", "kind": "okta-workflows", "secrets": ["another"]})
+    finding = (await found(tmp_path, config))["target.docs.roles"]
+    assert (finding.ok, finding.detail) == (
+        False,
+        'roles[1]: group "Admins" of any of hr, okta makes admins: add the right one to the rule, '
+        'such as directory = "hr"',
+    )
+    rule["directory"] = "okta"
+    assert "target.docs.roles" not in await found(tmp_path, config)
+    config["targets"][0]["default_role"] = "admin"
+    finding = (await found(tmp_path, config))["target.docs.roles"]
+    assert (finding.ok, "everyone whom any of hr, okta names" in finding.detail) == (False, True)
+    config["sources"][1]["targets"] = []
+    assert "target.docs.roles" not in await found(tmp_path, config)
+
+
+async def test_a_group_with_a_directory_in_front_that_there_is_not(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    """It may be a group's own name; it may be a slip."""
+    config["targets"][0]["members"] = {"groups": ["okta/Staff", "R&D/Core", "otka/Staff"]}
+    finding = (await found(tmp_path, config))["target.docs.members"]
+    assert (finding.ok, "can be listed" in finding.detail) == (True, False)
+    assert finding.detail.startswith('members.groups[2]: "otka/Staff" is taken for the name of a group')
+
+
 # Okta's API
 
 

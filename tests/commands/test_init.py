@@ -134,14 +134,25 @@ def test_force_makes_a_secret_of_the_form_that_is_needed(tmp_path: Path) -> None
 
 
 def test_asks_for_what_no_flag_says(tmp_path: Path) -> None:
-    """Sender, organisation, scope and token are asked for; an answer that is none is asked for again."""
-    answers = "nobody\njackson\nhttps://app.gitbook.com/o/Org123/s/x\nWriters, Editors\n\n\n"
+    """Sender, organisation, scope, token, limits; an answer that is none is asked for again."""
+    answers = (
+        "nobody\njackson\nhttps://app.gitbook.com/o/Org123/s/x\nWriters, Editors\n\n\n20\nmany\n-1\n60\n"
+    )
     code, output = run_init(tmp_path, answers=answers)
     assert code == 0, output
     settings = read_settings(tmp_path / "bridge.toml")
     assert settings.sources[0].kind == "jackson"
     assert settings.targets[0].organization == "Org123"
     assert settings.targets[0].members.groups == ("Writers", "Editors")
+    assert (settings.targets[0].guard.max_invites, settings.targets[0].guard.max_members) == (20, 60)
+
+
+def test_the_limits_are_what_the_flags_say(tmp_path: Path) -> None:
+    """Of invites and of seats; without a flag there is none."""
+    guard = made(tmp_path, "--max-invites", "30", "--max-members", "250").targets[0].guard
+    assert (guard.max_invites, guard.max_members, guard.admin_grants) == (30, 250, "hold")
+    guard = made(tmp_path, "--force").targets[0].guard
+    assert (guard.max_invites, guard.max_members) == (0, 0)
 
 
 def test_event_hooks_are_told_where_to_type_what(tmp_path: Path) -> None:

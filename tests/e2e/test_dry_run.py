@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -22,8 +23,10 @@ TIGHT = {
     "max_invites": 3, "protect": ["eve@*"],
 }  # fmt: skip
 WAVES = TIGHT | {"max_removals": 4, "on_limit": "hold-rest", "team_min_removals": 3}
-guards = st.sampled_from([NO_GUARD, TIGHT, WAVES, WAVES | {"on_limit": "hold-wave"}])
-rules = st.sampled_from([PLAIN, MANY])
+SEATS = {**TIGHT, "max_invites": 0, "max_members": 6}
+ADMINS = replace(PLAIN, roles=[{"group": "Editors", "role": "admin"}, {"group": "Docs", "role": "edit"}])
+guards = st.sampled_from([NO_GUARD, TIGHT, WAVES, WAVES | {"on_limit": "hold-wave"}, SEATS])
+rules = st.sampled_from([PLAIN, MANY, ADMINS])
 scopes = st.sampled_from([None, "Writers"])
 
 

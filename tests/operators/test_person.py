@@ -13,7 +13,7 @@ from bridge.store.targets import Pause, cause_row
 from tests.workers.world import DAY, MINUTE, World, address
 
 STRICT = {"max_removals": 0, "max_removal_percent": 0}
-ADMINS = {"roles": [{"group": "Admins", "role": "admin"}]}
+ADMINS = {"roles": [{"group": "Admins", "role": "admin"}], "guard": {"admin_grants": "allow"}}
 
 
 async def asked(world: World, name: str, **wanted: Any) -> PersonAnswer | None:

@@ -23,7 +23,7 @@ FOUND_THERE = MemberBinding(State.KNOWN, "m1", "edit", kept=True)
 
 def target(**keys: Any) -> TargetSettings:
     """One of [[targets]]."""
-    told = {"name": "docs", "organization": "acme", "token": "t"}
+    told = {"name": "docs", "organization": "acme", "token": "t", "guard": {"admin_grants": "allow"}}
     return TargetSettings.model_validate({**told, **keys})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.plan.people import GroupView
-from bridge.plan.roles import RANKS, is_lower, ruled_role
+from bridge.plan.roles import RANKS, RuledRole, is_lower, ruled_role
 from bridge.settings import RoleRule
 
 ADMINS = GroupView("acme\x1fg1", "g1", "Admins")
@@ -30,8 +30,9 @@ def test_a_role_that_gitbook_has_added_since() -> None:
 @pytest.mark.parametrize("groups", [[ADMINS, EDITORS], [EDITORS, ADMINS]])
 def test_the_first_rule_wins(groups: list[GroupView]) -> None:
     """The order of the rules counts, that of the groups does not."""
-    assert ("admin", 'in group "Admins", rule group = "Admins"') == ruled_role(RULES, groups)
-    assert ("edit", 'in group "Admins", rule group = "*"') == ruled_role(RULES[::-1], groups)
+    first = RuledRole("admin", 'in group "Admins", rule group = "Admins"', ADMINS)
+    assert first == ruled_role(RULES, groups)
+    assert RuledRole("edit", 'in group "Admins", rule group = "*"', ADMINS) == ruled_role(RULES[::-1], groups)
 
 
 def test_no_rule_matches() -> None:
@@ -43,6 +44,6 @@ def test_no_rule_matches() -> None:
 
 def test_rules_by_id() -> None:
     """A renamed group keeps its role."""
-    assert ("review", 'in group "Editors", rule group = "id:g2"') == ruled_role(
+    assert RuledRole("review", 'in group "Editors", rule group = "id:g2"', EDITORS) == ruled_role(
         [RoleRule(group="id:g2", role="review")], [ADMINS, EDITORS]
     )

@@ -8,13 +8,15 @@ from bridge.plan.scope import (
     admits_address,
     came_at,
     email_matches,
+    entry_matches,
     ever_admitted,
     group_matches,
     is_address,
     is_excluded,
     left_at,
+    rule_matches,
 )
-from bridge.settings import MemberScope
+from bridge.settings import MemberScope, RoleRule, TeamRule
 
 WRITERS = GroupView("acme\x1fg1", "g1", "Writers")
 EDITORS = GroupView("acme\x1fg2", "g2", "Editors")
@@ -78,6 +80,49 @@ def test_what_can_be_an_address(text: str, is_one: bool) -> None:
 def test_groups_match_by_name_or_id(pattern: str, group: GroupView, matches: bool) -> None:
     """A glob on the name, the case counts; `id:` takes the whole id; a name matches itself."""
     assert matches == group_matches(pattern, group)
+
+
+STAFF = GroupView("okta\x1fs1", "s1", "Staff", "okta")
+SAME = GroupView("partner\x1fs1", "s1", "Staff", "partner")
+CORE = GroupView("partner\x1fs2", "s2", "R&D/Core", "partner")
+COPY = GroupView("partner\x1fs3", "s3", "okta/Staff", "partner")
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("Staff", [STAFF, SAME]),
+        ("okta/Staff", [STAFF]),
+        ("okta/*", [STAFF]),
+        ("okta/id:s1", [STAFF]),
+        ("id:s1", [STAFF, SAME]),
+        ("hr/Staff", [SAME]),  # "hr" is a source of the directory "partner"
+        ("R&D/*", [CORE]),
+        ("partner/R&D/Core", [CORE]),
+        ("partner/okta/Staff", [COPY]),
+    ],
+)
+def test_a_group_of_the_scope_may_have_its_directory_in_front(entry: str, found: list[GroupView]) -> None:
+    """Then no other directory's group is meant, whatever it is called."""
+    groups = scope(groups=[entry])
+    groups.know_directories({"okta": "okta", "partner": "partner", "hr": "partner"})
+    assert found == [each for each in (STAFF, SAME, CORE, COPY) if entry_matches(groups, entry, each)]
+
+
+def test_a_directory_that_no_source_speaks_for_any_more_still_counts() -> None:
+    """Its people stay in the scope until it is forgotten on purpose."""
+    groups = scope(groups=["okta/Staff"])
+    groups.know_directories({"partner": "partner"})
+    assert [entry_matches(groups, "okta/Staff", each) for each in (STAFF, SAME)] == [True, False]
+
+
+def test_rules_may_have_a_directory() -> None:
+    """For roles and teams alike; without one they mean any directory's groups."""
+    for pattern in ("Staff", "id:s1", "*"):
+        rule = TeamRule(group=pattern, directory="okta")
+        assert [rule_matches(rule, each) for each in (STAFF, SAME)] == [True, False]
+        role = RoleRule(group=pattern, role="edit")
+        assert [rule_matches(role, each) for each in (STAFF, SAME)] == [True, True]
 
 
 def test_addresses_match_in_any_case() -> None:

@@ -138,7 +138,10 @@ async def people(store: Store, *emails: str, names: tuple[str, ...] = ("acme",))
 async def test_a_person_as_a_plan_sees_them(store: Store) -> None:
     """With the groups they belong to, and all they were ever named in."""
     await tell(store, *STORY, member(ADDED, 5, group="g9"))
-    writers, unnamed = GroupView("acme\x1fg1", "g1", "Writers"), GroupView("acme\x1fg9", "g9", None)
+    writers, unnamed = (
+        GroupView("acme\x1fg1", "g1", "Writers", "acme"),
+        GroupView("acme\x1fg9", "g9", None, "acme"),
+    )
     ana = UserView("acme\x1fu1", EMAIL, True, True, 0, (writers, unnamed), (writers, unnamed))
     bo = UserView("acme\x1fu2", "bo@acme.test", True, True, 0, (), (writers,))
     assert await people(store, "bo@acme.test", EMAIL) == [
@@ -171,8 +174,8 @@ async def test_groups_and_whether_they_exist(store: Store) -> None:
     """By reference; unknown ones are left out."""
     await tell(store, group(MADE, 1, title="Writers"), group(MADE, 1, "g2", "Editors"), group(GONE, 2, "g2"))
     assert await MirrorStore(store).groups(["acme\x1fg1", "acme\x1fg2", "acme\x1fg3"]) == {
-        "acme\x1fg1": (GroupView("acme\x1fg1", "g1", "Writers"), True),
-        "acme\x1fg2": (GroupView("acme\x1fg2", "g2", "Editors"), False),
+        "acme\x1fg1": (GroupView("acme\x1fg1", "g1", "Writers", "acme"), True),
+        "acme\x1fg2": (GroupView("acme\x1fg2", "g2", "Editors", "acme"), False),
     }
 
 

@@ -7,7 +7,10 @@ import pytest
 from bridge.sandbox.state import Team
 from tests.workers.world import HOUR, MINUTE, SECOND, World
 
-ADMINS = {"roles": [{"group": "Admins", "role": "admin"}], "guard": {"max_removals": 100}}
+ADMINS = {
+    "roles": [{"group": "Admins", "role": "admin"}],
+    "guard": {"max_removals": 100, "admin_grants": "allow"},
+}
 ROLE_STAYS = "GitBook answered with success, but the role is still admin"
 UNTRUE = ["unchanged", "error_body", "gateway_307", "gateway_302", "not_json"]
 WAYS = ["gateway_403", "gateway_404", "gateway_401", "gateway_400", "gateway_407"]

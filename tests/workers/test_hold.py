@@ -292,7 +292,9 @@ async def test_a_team_is_not_deleted_before_the_wave_that_gathers_is_judged(worl
 
 async def test_admins_and_protected_people_wait_for_a_person(world: World) -> None:
     """Each with its reason; then they go."""
-    world.configure(guard={"protect": ["CTO@*"]}, roles=[{"group": "Admins", "role": "admin"}])
+    world.configure(
+        guard={"protect": ["CTO@*"], "admin_grants": "allow"}, roles=[{"group": "Admins", "role": "admin"}]
+    )
     await world.hire("ana", "cto")
     await world.group("g1", "Admins", "ana")
     await world.settle()
@@ -437,7 +439,7 @@ async def test_of_two_admins_who_leave_at_once_one_stays(world: World) -> None:
 
 async def test_the_last_admin_keeps_the_role(world: World) -> None:
     """Two lose it at once: one does, the other is held; with another admin it is released."""
-    world.configure(roles=[{"group": "Admins", "role": "admin"}])
+    world.configure(guard={"admin_grants": "allow"}, roles=[{"group": "Admins", "role": "admin"}])
     await world.hire("ana", "bo", "cy")
     await world.group("g1", "Admins", "ana", "bo")
     await world.settle()
@@ -453,7 +455,7 @@ async def test_the_last_admin_keeps_the_role(world: World) -> None:
 
 async def test_the_owner_keeps_the_role_and_others_lose_theirs(world: World) -> None:
     """What is held does not stand in the way of the next."""
-    world.configure(roles=[{"group": "Admins", "role": "admin"}])
+    world.configure(guard={"admin_grants": "allow"}, roles=[{"group": "Admins", "role": "admin"}])
     owner = world.sandbox.owner.email
     await world.hire(owner, "zed")
     await world.group("g1", "Admins", owner, "zed")

@@ -10,7 +10,11 @@ from bridge.settings import Role
 from bridge.targets.base import Invited
 from tests.workers.world import HOUR, MINUTE, World
 
-ROLES = {"roles": [{"group": "Editors", "role": "edit"}, {"group": "Admins", "role": "admin"}]}
+ALLOW = {"admin_grants": "allow"}
+ROLES = {
+    "guard": ALLOW,
+    "roles": [{"group": "Editors", "role": "edit"}, {"group": "Admins", "role": "admin"}],
+}
 
 
 async def test_a_joiner_is_invited_and_put_into_the_teams(world: World) -> None:
