@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from bridge.following import followed, silent
 from bridge.plan.accounts import accounts
 from bridge.plan.changes import (
+    AdoptTeam,
     Change,
     CreateTeam,
     DeleteTeam,
@@ -22,9 +23,11 @@ from bridge.plan.judge import (
     Stakes,
     Verdict,
     Window,
+    adoption_id,
     deletion_id,
     grant_id,
     invite_id,
+    judge_adoption,
     judge_deletion,
     judge_grant,
     judge_invites,
@@ -58,6 +61,7 @@ from bridge.store.journal import Journal
 from bridge.store.listings import MEMBERS, TEAMS, ListingStore
 from bridge.store.mirror import MirrorStore, directory_name, split_ref
 from bridge.store.targets import MEMBER, TEAM, TargetStore
+from bridge.strangers import find_strangers
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
 from bridge.targets.lists import (
     count_members,
@@ -160,6 +164,7 @@ async def _notes(draft: "Draft") -> list[str]:
         f"{p.wanted.email}: {len(p.binding.accounts)} accounts have this address: all of them are theirs"
         for p in several
     ]
+    notes += await _rejected(draft)
     twins = (await draft.store.all_makings()).items()
     return notes + [
         f"team {title} is there twice; the one the bridge does not use {making.left}: merge them by hand"
@@ -168,15 +173,28 @@ async def _notes(draft: "Draft") -> list[str]:
     ]
 
 
+async def _rejected(draft: "Draft") -> list[str]:
+    """Return of which teams a person decided that they are not adopted."""
+    unbound = {
+        adoption_id(title): title for title, team in draft.teams.items() if team.groups and not team.id
+    }
+    decided = await draft.store.decisions(unbound)
+    return [
+        f"team {unbound[ident]}: {each.by} decided that it is not adopted, so nobody gets into it"
+        for ident, each in sorted(decided.items(), key=lambda pair: unbound[pair[0]])
+        if not each.approved and each.stands(each.token, draft.now)
+    ]
+
+
 @dataclass(slots=True)
 class Draft:
     """A plan in the making: what the worker would know at each of its steps.
 
     `titles`: of the teams to look at; `renamed`: ids of those that get another title; `shut`: titles that
-    nobody can get into now, and why; `rosters`: who is in teams that would be adopted (e-mails);
-    `coming`: who would be invited; `gone`: who would be removed, `gathering`: those of them who wait for
-    others first; `left`: who would leave a team, by its id; `removed`: how many removals would be counted;
-    `pages`: how many pages the target's lists have, by name;
+    nobody can get into now, and why; `closed`: titles whose team is not adopted; `rosters`: who is in teams
+    that would be adopted (e-mails); `coming`: who would be invited; `gone`: who would be removed,
+    `gathering`: those of them who wait for others first; `left`: who would leave a team, by its id;
+    `removed`: how many removals would be counted; `pages`: how many pages the target's lists have, by name;
     `approved`: see `approved_grants`; `members`: how many there are now, None for unknown.
     """
 
@@ -189,6 +207,7 @@ class Draft:
     titles: set[str] = field(default_factory=set)
     renamed: set[str] = field(default_factory=set)
     shut: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
     persons: dict[str, Person] = field(default_factory=dict)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     bindings: dict[str, MemberBinding] = field(default_factory=dict)
@@ -352,26 +371,47 @@ class Draft:
                 dead = (await self.store.dead_of([TEAM + holder])).get(TEAM + holder)
                 self.shut[title] = to_become(title, holder, dead.reason if dead else "")
             elif not self._team(title).id:
-                await self._adopt(title, remote)
+                steps += await self._adopt(title, remote)
         self.plan()
         return steps
 
     def _team(self, title: str) -> TeamBinding:
         return self.teams.get(title, TeamBinding())
 
-    async def _adopt(self, title: str, remote: RemoteTeam) -> None:
+    async def _adopt(self, title: str, remote: RemoteTeam) -> list[Step]:
+        """Bind a team, if the guard lets it; return the adoption as it is shown."""
+        inside = [member async for member in walk(lambda page: self.client.team_members(remote.id, page))]
+        strangers = await find_strangers(self.store, self.names, {each.id: each.email for each in inside})
+        steps: list[Step] = []
+        if not await self._is_ours(title, remote, strangers):
+            change = AdoptTeam(title, "its group has members", remote.id, len(strangers))
+            record = await counts.record_of(self.store, [adoption_id(title)], self.now)
+            verdict = judge_adoption(self.target.guard, title, remote.id, len(strangers), record)
+            steps = _step(change, verdict)
+            if not verdict.goes:
+                self.closed.add(title)
+                return steps
         self.teams[title] = replace(self._team(title), id=remote.id, title=remote.title)
-        listed = {
-            member.email async for member in walk(lambda page: self.client.team_members(remote.id, page))
-        }
+        await self._take_in(title, remote.id, {member.email for member in inside})
+        return steps
+
+    async def _is_ours(self, title: str, remote: RemoteTeam, strangers: set[str]) -> bool:
+        """Tell whether a call of ours without a clear end has made a team."""
+        making = (await self.store.makings([title])).get(title)
+        if making is None or not making.made(remote):
+            return False
+        return not strangers or strangers == {await self.client.owner()}
+
+    async def _take_in(self, title: str, team: str, listed: set[str | None]) -> None:
+        """Note who is in a team that is adopted."""
         known = await self.store.members({email for email in listed if email})
         await self.add_people(known.keys() - self.persons.keys())
         inside = {email for email in listed if email in self.bindings}
-        self.rosters[remote.id] = inside
-        for email in inside:
+        self.rosters[team] = {email for email in inside if email}
+        for email in self.rosters[team]:
             how = GIVEN if title in self.plans[email].join else FOUND
             binding = self.bindings[email]
-            self.bindings[email] = replace(binding, teams={remote.id: how, **binding.teams})
+            self.bindings[email] = replace(binding, teams={team: how, **binding.teams})
 
     async def people_steps(self) -> list[Step]:
         """Return what becomes of people, in the worker's order: removals, lower roles, invites, the rest."""
@@ -466,7 +506,7 @@ class Draft:
             team = self._team(title).id
             if team:
                 steps += self._update(title, team, sorted(join[title]), allowed.get(team, Leaving()))
-            elif join[title] and not title_problem(title):
+            elif join[title] and title not in self.closed and not title_problem(title):
                 change = CreateTeam(title, "its group has members", tuple(sorted(join[title])))
                 steps.append(Step(change, self.shut.get(title)))
         return steps

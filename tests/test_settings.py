@@ -66,8 +66,7 @@ def test_a_target_plans_unless_told_to_apply() -> None:
     assert made.guard.model_dump() == {
         "window": 86_400, "max_removals": 10, "max_removal_percent": 5, "team_max_removal_percent": 50,
         "team_min_removals": 10, "max_invites": 0, "max_members": 0, "admin_grants": "hold",
-        "gather": 5.0, "on_limit": "hold-wave",
-        "protect": (),
+        "gather": 5.0, "on_limit": "hold-wave", "adopt_teams": "hold", "protect": (),
     }  # fmt: skip
 
 

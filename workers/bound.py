@@ -3,19 +3,24 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bridge.plan.changes import AdoptTeam
 from bridge.plan.members import State, team_changes
 from bridge.plan.teams import (
     TeamBinding,
+    bound_to,
     is_renamed,
     keep_titles,
     note_title,
     title_problem,
+    title_there,
     to_become,
     waits_for,
 )
 from bridge.store.mirror import Command, view_group
+from bridge.strangers import find_strangers
 from bridge.targets.base import RemoteTeam, TargetError
-from workers.look import look_for_some_teams, read_roster, read_team
+from workers import hold
+from workers.look import look_for_some_teams, read_inside, read_roster, read_team, write_roster
 from workers.people import People
 from workers.run import Run, member_object, team_object
 from workers.twins import making_of, over
@@ -82,27 +87,69 @@ async def adopt_team(
 
     A team that another title holds is not taken from it, unless nobody needs it there any more.
     """
-    if renamed := note_title(teams, remote):
-        await run.commit(written(run, teams, [renamed]))
-        await put_back(run, teams)
+    if not await has_title(run, teams, title, remote):
+        await run.commit(run.note_changed([team_object(title)]))
+        await hold_up(run, people, title, f"the team {title} is listed, and has another title by now")
+        return False
     if holder := waits_for(teams, title, remote):
         await hold_up(run, people, title, to_become(title, holder, await given_up(run, holder)))
         return False
     team = teams.get(title, TeamBinding())
     if team.id:
         return True
-    making = await making_of(run, title)
-    ours = making is not None and making.made(remote)
-    wanted = {email for email, plan in people.plans.items() if title in plan.join}
-    roster = await read_roster(run, remote.id, None if ours else wanted, title)
-    if roster is None:  # gone since it was listed, or not there everywhere yet: never made twice for that
+    inside = await read_inside(run, remote.id, title)
+    if inside is None:  # gone since it was listed, or not there everywhere yet: never made twice for that
         await run.commit(run.note_changed([team_object(title)]))
         await hold_up(run, people, title, f"the team {title} is listed and cannot be read")
         return False
+    strangers = await find_strangers(run.store, run.names, inside.rows)
+    making = await making_of(run, title)
+    ours = bool(making and making.made(remote)) and await _nobody_but_the_owner(run, strangers)
+    if ours:
+        commands: list[Command] | None = over(run, title, making)
+    elif not team.groups:
+        commands = None
+    else:
+        change = AdoptTeam(title, "its group has members", remote.id, len(strangers))
+        commands = await hold.guard_adoption(run, change)
+    if commands is None:
+        await inside.reader.drop()
+        return False
+    if commands:  # who was kept out waits for nothing else
+        commands = [*commands, *await waking(run, team)]
     teams[title] = replace(team, id=remote.id, title=remote.title, made=ours)
-    ended = over(run, title, making) if ours else []
-    await run.commit([run.store.put_team(title, teams[title]), *roster, *ended])
+    wanted = {email for email, plan in people.plans.items() if title in plan.join}
+    seen = await write_roster(run, remote.id, inside, None if ours else wanted)
+    await run.commit([run.store.put_team(title, teams[title]), *seen, *commands])
     await refresh_bindings(run, people, teams)
+    return True
+
+
+async def _nobody_but_the_owner(run: Run, strangers: set[str]) -> bool:
+    """Tell whether a team that a lost call may have made is its own: its owner may be in it by itself."""
+    return not strangers or strangers == {await run.read(run.client.owner())}
+
+
+async def waking(run: Run, team: TeamBinding) -> list[Command]:
+    """Return the commands that have everyone looked at who was ever in the groups of a team."""
+    emails = {email for ref in team.groups for email in await run.worker.mirror.members_of(ref)}
+    return run.store.mark([member_object(email) for email in sorted(emails)], run.now)
+
+
+async def has_title(run: Run, teams: dict[str, TeamBinding], title: str, remote: RemoteTeam) -> bool:
+    """Tell whether a team that is listed with a title has it; note it where somebody else gave it that title.
+
+    A list may be older than a renaming of ours, so a bound team that has another title there is read.
+    """
+    holder = bound_to(teams, remote.id)
+    if holder is None or title_there(teams[holder]) == remote.title.strip():
+        return True
+    now = await read_team(run, remote.id)
+    if now is None or now.title.strip() != title:
+        return False
+    if renamed := note_title(teams, now):
+        await run.commit(written(run, teams, [renamed]))
+        await put_back(run, teams)
     return True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bridge.plan.changes import DeleteTeam, Invite, Remove, SetRole, UpdateTeamMembers
+from bridge.plan.changes import AdoptTeam, DeleteTeam, Invite, Remove, SetRole, UpdateTeamMembers
 from bridge.plan.guard import Hold, waits_for_seat
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import (
@@ -16,9 +16,11 @@ from bridge.plan.judge import (
     Stakes,
     Verdict,
     Window,
+    adoption_id,
     deletion_id,
     grant_id,
     invite_id,
+    judge_adoption,
     judge_deletion,
     judge_grant,
     judge_invites,
@@ -37,7 +39,7 @@ from bridge.store import counts
 from bridge.store.mirror import Command
 from bridge.store.targets import GATHERING
 from bridge.targets.lists import told_total
-from workers.acts import PARKED, RELEASED, Act, held_before
+from workers.acts import DONE, PARKED, RELEASED, Act, act_of, held_before
 from workers.listings import seat_list
 from workers.proofs import gone_by_now
 from workers.run import Run
@@ -438,10 +440,44 @@ async def guard_deletion(run: Run, title: str, change: str) -> list[Command] | N
     return None
 
 
-async def release_deletions(run: Run, titles: Iterable[str]) -> list[Command]:
-    """Return the commands that let go of held deletions of teams that are needed again, or gone."""
-    idents = [deletion_id(title) for title in titles]
-    return await _let_go(run, idents)
+async def guard_adoption(run: Run, change: AdoptTeam) -> list[Command] | None:
+    """Return the commands that let go of what was held about an adoption; None when it may not be.
+
+    Then the title is looked at now and then: the team may have gone, or its strangers.
+    """
+    title, name, ident = change.object, "t:" + change.object, adoption_id(change.object)
+    record = await counts.record_of(run.store, [ident], run.now)
+    verdict = judge_adoption(run.target.guard, title, change.id, change.strangers, record)
+    before, decision = record.parked.get(ident), verdict.decision
+    if verdict.goes:
+        act = act_of(change, held_before(before, decision))
+        told = [run.note(name, act, DONE)] if before or decision or change.strangers else []
+        return [*told, *(run.store.unpark(ident) if before or ident in record.decided else [])]
+    ends = [decision.until * 1000] if decision and decision.until else []
+    look = run.store.look(name, math.ceil(min([run.now + LOOK_AGAIN, *ends])))
+    held: list[Command] = []
+    if verdict.hold:
+        waits = Held(
+            ident, name, change.describe(), verdict.hold.reason, run.now, token=change.id, kind=change.verb
+        )
+        held = _hold(run, waits, before if before and before.token == change.id else None, change.why)
+    await run.commit([*held, look])
+    return None
+
+
+async def adoptions(run: Run, titles: Iterable[str]) -> set[str]:
+    """Return those of these titles of which the adoption of a team is held, or was decided about."""
+    idents = {adoption_id(title): title for title in titles}
+    record = await counts.record_of(run.store, list(idents), run.now) if idents else Record()
+    return {idents[ident] for ident in {**record.parked, **record.decided}}
+
+
+async def release_teams(run: Run, needed: Iterable[str], unneeded: Iterable[str] = ()) -> list[Command]:
+    """Return the commands that let go of what is held about teams without a cause any more.
+
+    `needed`: titles of teams that are not to be deleted, or gone; `unneeded`: that no team is adopted for.
+    """
+    return await _let_go(run, [*map(deletion_id, needed), *map(adoption_id, unneeded)])
 
 
 async def _let_go(run: Run, idents: list[str], remembered: Sequence[str] = ()) -> list[Command]:

@@ -31,6 +31,14 @@ MOST_PAGES = 200  # of a list that is kept, some 30 MB: in a longer one each is 
 _WAIT_MS = 1000  # for a list that is still of use to others
 
 
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who is in a team. `rows`: address (None without one) by member id; `reader`: of the list read."""
+
+    reader: ListReader[RemoteMember]
+    rows: Mapping[str, str | None]
+
+
 async def look_up(
     run: Run,
     emails: Collection[str],
@@ -283,24 +291,35 @@ async def _list_teams(run: Run, titles: Collection[str], found: dict[str, Remote
     await _search_teams(run, [title for title in titles if title not in found], found)
 
 
+async def read_inside(run: Run, ident: str, title: str = "") -> Roster | None:
+    """Return who is in a team, None when it is gone; `title`: the one it is to have. Raises TargetError."""
+    reader = roster_list(run, ident, title)
+    rows = await run.read(_unless_gone(run, reader.read_all()))
+    if rows is None:
+        await reader.drop()
+        return None
+    return Roster(reader, rows)
+
+
 async def read_roster(
     run: Run, ident: str, wanted: Collection[str] | None, title: str = ""
 ) -> list[Command] | None:
-    """Read who is in a team; return the commands that write it down, None when the team is gone.
+    """Read who is in a team; return what `write_roster` does, None when the team is gone."""
+    inside = await read_inside(run, ident, title)
+    return None if inside is None else await write_roster(run, ident, inside, wanted)
+
+
+async def write_roster(run: Run, ident: str, inside: Roster, wanted: Collection[str] | None) -> list[Command]:
+    """Return the commands that write down who is in a team.
 
     Only people the directory has named are written down. Whoever is to be in it, or was put there by a call
-    that took effect late, counts as given; everybody (`wanted` is None) where the bridge made it. `title`:
-    the one it is to have.
+    that took effect late, counts as given; everybody (`wanted` is None) where the bridge made it.
     """
-    roster = roster_list(run, ident, title)
-    listed = await run.read(_unless_gone(run, _emails_in(roster)))
-    if listed is None:
-        await roster.drop()
-        return None
+    listed = {email for email in inside.rows.values() if email}
     key = run.store.roster_key(ident)
     before = set(await run.worker.store.call("SMEMBERS", key))
-    changed = await roster.changed([member_object(email) for email in listed | before])
-    await roster.drop()
+    changed = await inside.reader.changed([member_object(email) for email in listed | before])
+    await inside.reader.drop()
     bindings = await run.store.members(listed | before)
     asked = await run.store.asked(ident, listed)
     commands: list[Command] = []
@@ -334,7 +353,3 @@ async def _unless_gone(run: Run, reading: Awaitable[T]) -> T | None:
             raise
     await run.client.ping()
     return None
-
-
-async def _emails_in(roster: ListReader[RemoteMember]) -> set[str]:
-    return {email for email in (await roster.read_all()).values() if email}

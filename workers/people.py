@@ -338,9 +338,16 @@ async def _read_invited(
 
 
 async def watch_pending(run: Run) -> None:
-    """Look for people who were invited and are not listed yet; whose time it is. Never invite them again."""
-    key = run.store.key("pending")
-    emails = await run.worker.store.call("ZRANGEBYSCORE", key, "-inf", run.now, "LIMIT", 0, 1000)
+    """Look for people who were invited and are not listed yet; whose time it is. Never invite them again.
+
+    What else is to be looked at by now for another reason than news is put on the work list.
+    """
+    key, looks = run.store.key("pending"), run.store.key("looks")
+    emails, names = await run.worker.store.calls(
+        [("ZRANGEBYSCORE", each, "-inf", run.now, "LIMIT", 0, 1000) for each in (key, looks)]
+    )
+    if names:
+        await run.commit([*run.store.mark(names, run.now), ("ZREM", looks, *names)])
     if not emails:
         return
     before = await run.store.members(emails)

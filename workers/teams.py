@@ -10,7 +10,6 @@ from bridge.plan.teams import (
     bound_to,
     is_renamed,
     moving,
-    note_title,
     title_there,
     to_become,
     use_other,
@@ -20,7 +19,17 @@ from bridge.store.work import Work
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers import hold
 from workers.acts import Act, act_of
-from workers.bound import adopt_team, bind_teams, forget_team, given_up, put_back, team_problem, written
+from workers.bound import (
+    adopt_team,
+    bind_teams,
+    forget_team,
+    given_up,
+    has_title,
+    put_back,
+    team_problem,
+    waking,
+    written,
+)
 from workers.look import look_for_teams
 from workers.people import People, refused
 from workers.rosters import move_all, plan_moves
@@ -34,12 +43,19 @@ async def apply_teams(run: Run, people: People, works: Sequence[Work]) -> None:
     await put_back(run, teams)
     titles = [work.object[2:] for work in works]
     needed = [title for title in titles if title not in teams or teams[title].groups]
-    await run.commit(await hold.release_deletions(run, needed))
+    unbound = [title for title in titles if title in needed and title in teams and not teams[title].id]
+    await run.commit(await hold.release_teams(run, needed, set(titles) - set(unbound)))
     run.grant_turn()
     for title in titles:
         await _rename(run, people, teams, title)
     moves = plan_moves(run, people.plans.values(), teams)
-    shut = await bind_teams(run, people, teams, [title for title, move in moves.items() if move.join])
+    asked = await hold.adoptions(run, unbound)
+    joined = {title for title, move in moves.items() if move.join}
+    shut = await bind_teams(run, people, teams, sorted(asked | joined))
+    for title in sorted(asked - shut):
+        if not teams[title].id:  # there is no such team any more
+            let_in = await hold.release_teams(run, (), [title])
+            await run.commit([*let_in, *await waking(run, teams[title])])
     moves = plan_moves(run, people.plans.values(), teams)
     for title in shut & moves.keys():
         moves[title] = replace(moves[title], join=[])
@@ -71,10 +87,11 @@ async def _rename(
     change = RenameTeam(title, "", ident, team.title or "")
     try:
         other = (await look_for_teams(run, [title])).get(title)
+        taken = other is not None and other.id != ident
+        if other and taken and not await _is_given_up(run, people, teams, other, (*asking, title)):
+            return
     except TargetError as error:
         await run.fault([name], error)
-        return
-    if other and other.id != ident and not await _is_given_up(run, people, teams, other, (*asking, title)):
         return
 
     def renamed(_: object) -> list[Command]:
@@ -102,9 +119,8 @@ async def _is_given_up(
     has, and its people, until it can. Where it is to stay as it is, it is used in place of that team.
     """
     title = asking[-1]
-    if noted := note_title(teams, other):
-        await run.commit(written(run, teams, [noted]))
-        await put_back(run, teams)
+    if not await has_title(run, teams, title, other):
+        return True
     holder = bound_to(teams, other.id)
     if holder and holder not in asking and is_renamed(teams[holder], holder):
         if not (why := await given_up(run, holder)):
@@ -170,8 +186,8 @@ async def _find_unneeded(run: Run, people: People, teams: dict[str, TeamBinding]
     if await making_of(run, title):
         try:
             remote = (await look_for_teams(run, [title])).get(title)
-            if remote and bound_to(teams, remote.id) is None:
-                await adopt_team(run, people, teams, title, remote)
+            free = remote is not None and bound_to(teams, remote.id) is None
+            if remote and free and await adopt_team(run, people, teams, title, remote):
                 await run.commit(run.store.mark([team_object(title)], run.now))
                 return
         except TargetError as error:

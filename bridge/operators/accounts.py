@@ -87,7 +87,11 @@ async def read_accounts(settings: Settings, desk: Desk, persons: Sequence[Person
     before, teams = before_moving(former, wanted, known), await desk.target.teams()
     inside = {email: _known_teams(known.get(email), teams) for email in wanted}
     idents = {
-        MEMBER + email: member_idents(email, {team.id: team.title for team in inside[email]})
+        MEMBER + email: member_idents(
+            email,
+            {team.id: team.title for team in inside[email]},
+            wanted[email].titles - {team.title for team in inside[email]},
+        )
         for email in wanted
     }
     standings = await read_standings(desk.target, idents, now)

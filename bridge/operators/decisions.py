@@ -11,7 +11,7 @@ from bridge.operators.desks import Desk
 from bridge.operators.filters import Filter
 from bridge.operators.objects import kind_of, plain_name
 from bridge.operators.origins import Origin, origins_of
-from bridge.plan.changes import VERBS
+from bridge.plan.changes import VERBS, AdoptTeam
 from bridge.plan.held import Decision, Held
 from bridge.plan.judge import leaving_id
 from bridge.store.audit import Audit, Deed
@@ -214,11 +214,14 @@ async def write_decision(desk: Desk, held: Held, decision: Decision, earlier: De
         return False
     for ident, name in about.items():
         transaction.add(*target.decide(ident, answer))
-        if decision.until:
+        if decision.until and (held.emails or held.object.startswith(MEMBER)):
             transaction.add("ZADD", target.key("pending"), int(decision.until * 1000), name)
+        elif decision.until:
+            transaction.add(*target.look(held.object, int(decision.until * 1000)))
     if not decision.approved:
         transaction.add("HDEL", target.key("parked"), held.id)
-    objects = [held.object, *(MEMBER + email for email in held.emails)]
+    waiting = await _members_of(desk, held) if held.kind == AdoptTeam.verb else set[str]()
+    objects = [held.object, *(MEMBER + email for email in sorted({*held.emails, *waiting}))]
     transaction.add_all(target.mark(objects, decision.at))
     transaction.add("RING", "converge", target.id, decision.at)
     outcome = "approved" if decision.approved else "rejected"
@@ -264,7 +267,7 @@ async def write_retry(desk: Desk, held: Held, by: str, why: str, now: int) -> bo
 
 
 async def _members_of(desk: Desk, held: Held) -> set[str]:
-    """Return who is in the groups of a team that was given up."""
+    """Return who was ever in the groups of a team that was given up, or is to be adopted."""
     team = (await desk.target.teams()).get(held.object[2:]) if held.object.startswith(TEAM) else None
     mirror = MirrorStore(desk.target.store)
     return {email for ref in (team.groups if team else ()) for email in await mirror.members_of(ref)}

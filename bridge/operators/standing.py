@@ -1,10 +1,20 @@
 """What is the matter with some objects of a target now: due, under way, waiting, held, given up, decided."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bridge.plan.changes import AdoptTeam
 from bridge.plan.held import Decision, Held
-from bridge.plan.judge import deletion_id, grant_id, invite_id, leaving_id, removal_id, role_id, team_id
+from bridge.plan.judge import (
+    adoption_id,
+    deletion_id,
+    grant_id,
+    invite_id,
+    leaving_id,
+    removal_id,
+    role_id,
+    team_id,
+)
 from bridge.store.targets import MEMBER, Cause, Intent, TargetStore, Waiting
 
 
@@ -40,21 +50,21 @@ class Standing:
         return [state for state, so in found.items() if so]
 
 
-def member_idents(email: str, teams: Mapping[str, str]) -> dict[str, str]:
+def member_idents(email: str, teams: Mapping[str, str], wanted: Iterable[str] = ()) -> dict[str, str]:
     """Return the ids under which something about a person may be held: id -> what it is about.
 
-    `teams`: those they are in, id -> title.
+    `teams`: those they are in, id -> title; `wanted`: titles of those they are to get into.
     """
     whole = dict.fromkeys((removal_id(email), invite_id(email), role_id(email)), "")
     whole[grant_id(email)] = "admin role"
     losses = {team_id(ident): f"team {title}" for ident, title in teams.items()}
     leaving = {leaving_id(team_id(ident), email): f"team {title}" for ident, title in teams.items()}
-    return whole | losses | leaving
+    return whole | losses | leaving | {adoption_id(title): f"team {title}" for title in sorted(wanted)}
 
 
 def team_idents(title: str, team: str | None) -> dict[str, str]:
     """Return the ids under which something about a team may be held. `team`: its id at the target."""
-    return {deletion_id(title): ""} | ({team_id(team): ""} if team else {})
+    return {deletion_id(title): "", adoption_id(title): ""} | ({team_id(team): ""} if team else {})
 
 
 async def read_standings(
@@ -91,9 +101,14 @@ async def read_standings(
 
 
 def _about(name: str, idents: Mapping[str, str], parked: Mapping[str, Held]) -> tuple[Held, ...]:
-    """Return what is held about an object; a team's losses only about those whom they name."""
-    held = [parked[ident] for ident in idents if ident in parked]
-    return tuple(each for each in held if each.object == name or name.removeprefix(MEMBER) in each.emails)
+    """Return what is held about an object; a team's losses only about those whom they name.
+
+    The adoption of a team is about everyone who is to get into it.
+    """
+    held, email = [parked[ident] for ident in idents if ident in parked], name.removeprefix(MEMBER)
+    return tuple(
+        each for each in held if each.object == name or email in each.emails or each.kind == AdoptTeam.verb
+    )
 
 
 def _standing(

@@ -6,7 +6,8 @@ from typing import ClassVar
 from bridge.settings import Role
 
 VERBS = (
-    "remove", "role", "invite", "sso", "create-team", "rename-team", "team-members", "delete-team",
+    "remove", "role", "invite", "sso", "adopt-team", "create-team", "rename-team", "team-members",
+    "delete-team",
 )  # fmt: skip
 INVITES_AT_ONCE = 100  # GitBook states no limit; a refused batch is halved
 
@@ -118,11 +119,29 @@ class MarkSSO(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptTeam(Change):
+    """Use a team that is there already for the groups of its title: no call, but their people get in.
+
+    `id`: the team's; `strangers`: how many of its members no directory has named.
+    """
+
+    id: str = ""
+    strangers: int = 0
+    rank: ClassVar[int] = 6
+    verb: ClassVar[str] = "adopt-team"
+
+    def describe(self) -> str:
+        """Return it in words."""
+        whom = f", which has {self.strangers} member(s) whom no directory named" if self.strangers else ""
+        return f"adopt team {self.object}{whom}"
+
+
+@dataclass(frozen=True, slots=True)
 class CreateTeam(Change):
     """Make a team with its first members (e-mails)."""
 
     members: tuple[str, ...] = ()
-    rank: ClassVar[int] = 6
+    rank: ClassVar[int] = 7
     verb: ClassVar[str] = "create-team"
 
     def describe(self) -> str:
@@ -151,7 +170,7 @@ class UpdateTeamMembers(Change):
     id: str = ""
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
-    rank: ClassVar[int] = 7
+    rank: ClassVar[int] = 8
     verb: ClassVar[str] = "team-members"
 
     def describe(self) -> str:
@@ -164,7 +183,7 @@ class DeleteTeam(Change):
     """Delete a team that the bridge made and nobody needs."""
 
     id: str = ""
-    rank: ClassVar[int] = 8
+    rank: ClassVar[int] = 9
     verb: ClassVar[str] = "delete-team"
 
     def describe(self) -> str:

@@ -229,6 +229,16 @@ def empties_team(guard: GuardSettings, losses: int, lost: int, size: int) -> Hol
     return Hold(f"the team would lose all of its {size} members within {_hours(guard.window)}")
 
 
+def over_adoption(guard: GuardSettings, strangers: int) -> Hold | None:
+    """Return why a team with members whom no directory named is not adopted by itself (`adopt_teams`)."""
+    if not strangers or guard.adopt_teams == "allow":
+        return None
+    return Hold(
+        f"the team is there already, and no directory named {strangers} of its members: "
+        "approve to let its group's people in"
+    )
+
+
 def parked_id(kind: str, subject: str) -> str:
     """Return the id of a parked item: the same for the same object, whenever it is planned."""
     return hashlib.blake2b(f"{kind} {subject}".encode(), digest_size=5).hexdigest()

@@ -15,6 +15,7 @@ from bridge.plan.guard import (
     empties_team,
     needs_person,
     never,
+    over_adoption,
     over_all_teams,
     over_invites,
     over_limit,
@@ -142,6 +143,11 @@ def leaving_id(held: str, email: str) -> str:
 def deletion_id(title: str) -> str:
     """Return the id under which the deletion of a team is held."""
     return parked_id("delete", "t:" + title)
+
+
+def adoption_id(title: str) -> str:
+    """Return the id under which the adoption of a team is held; its token is the team's own id."""
+    return parked_id("adopt", "t:" + title)
 
 
 def judge_removals(
@@ -386,3 +392,12 @@ def judge_deletion(guard: GuardSettings, title: str, record: Record, window: Win
         return Verdict(Hold(parked.reason))
     hold = over_limit(guard, window.counted, window.size)
     return Verdict(hold, until=window.wave_ends(record.now))
+
+
+def judge_adoption(guard: GuardSettings, title: str, team: str, strangers: int, record: Record) -> Verdict:
+    """Judge the adoption of a team (by its id) that has so many members whom no directory named.
+
+    What somebody decided about this very team holds, whoever is in it by now.
+    """
+    decision = record.standing(adoption_id(title), team)
+    return Verdict(None if decision else over_adoption(guard, strangers), decision)

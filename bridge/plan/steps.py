@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.plan.changes import INVITES_AT_ONCE, Change, Invite, Remove
+from bridge.plan.changes import INVITES_AT_ONCE, AdoptTeam, Change, Invite, Remove
 
 GATHERS = "waits for others of its wave of removals (guard.gather)"
 
@@ -43,6 +43,7 @@ class Plan:
     def calls(self) -> int:
         """How many calls that write it takes."""
         go = [step.change for step in self.steps if step.held is None]
+        go = [change for change in go if not isinstance(change, AdoptTeam)]
         invites = sum(isinstance(change, Invite) for change in go)
         others = sum(len(change.others) for change in go if isinstance(change, Remove))
         return len(go) - invites + others + math.ceil(invites / INVITES_AT_ONCE)

@@ -64,6 +64,7 @@ class GuardSettings(Section):
     admin_grants: Literal["hold", "allow"] = Field("hold", examples=["hold"])
     gather: Span = Field(5.0, ge=0, examples=["5s"])
     on_limit: Literal["hold-wave", "hold-rest"] = Field("hold-wave", examples=["hold-wave"])
+    adopt_teams: Literal["hold", "allow"] = Field("hold", examples=["hold"])
     protect: tuple[Glob, ...] = Field((), examples=[["cto@acme.test"]])
 
 

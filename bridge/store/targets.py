@@ -281,6 +281,10 @@ class TargetStore:
         rows = await self.store.call("ZMSCORE", self.key("asked"), *(f"{team} {email}" for email in names))
         return {email for email, at in zip(names, rows, strict=True) if at is not None}
 
+    def look(self, name: str, at: int) -> Command:
+        """Have an object looked at again at a time (unix ms), for what no news tells of."""
+        return ("ZADD", self.key("looks"), at, name)
+
     def trust(self, name: str, count: str) -> Command:
         """Note that the target was read for it, unless it came into doubt again meanwhile."""
         return ("FORGET", self.key("unknown"), name, count)

@@ -63,7 +63,7 @@ PASSING: dict[str, dict[str, Any]] = {
 async def arrange(world: World, patience: str = "1s") -> None:
     """Ana, Bo and their teams; a stranger's team; Eve, whom the directory has not named yet."""
     roles = [{"group": "Editors", "role": "edit"}]
-    world.configure(sso_existing=True, roles=roles, timeout=patience)
+    world.configure(sso_existing=True, roles=roles, timeout=patience, guard={"adopt_teams": "allow"})
     world.sandbox.seed_member("eve@acme.test")
     world.sandbox.seed_member("stranger@acme.test")
     world.sandbox.seed_team("Design", ["stranger@acme.test"])

@@ -173,7 +173,7 @@ async def test_groups_that_swap_names_and_share_a_team(make_place: MakePlace, sa
 async def test_strangers_are_left_alone_and_a_team_of_the_title_is_adopted(
     make_place: MakePlace, sandbox: Sandbox
 ) -> None:
-    """Also when the answer to the making of another team is lost."""
+    """Also when the answer to the making of another team is lost. A person is asked before, and once."""
     sandbox.seed_member("guest@else.test", "create")
     adopted, other = (sandbox.seed_team(title, ["guest@else.test"]).id for title in ("Docs", "Board"))
     sandbox.inject(next=[{"match": "PUT .*/teams$", "fault": "reset", "after": True}])
@@ -183,6 +183,15 @@ async def test_strangers_are_left_alone_and_a_team_of_the_title_is_adopted(
         event("group.user_added", user("ana"), group("New")),
     )
     guest = {"guest@else.test"}
+    await place.until(lambda: sandbox.teams().get("New") == emails("ana"), "the rest does not flow")
+    await place.until(place.settled, "not settled")
+    assert sandbox.teams()["Docs"] == guest
+    [row] = json.loads(await place.run("parked", "--json"))
+    assert (row["kind"], row["object"]) == ("team", "Docs")
+    plan = json.loads(await place.run("plan", "--json"))["targets"]["docs"]
+    [step] = [step for step in plan["changes"] if step["kind"] == "AdoptTeam"]
+    assert (step["object"], step["held"]) == ("Docs", row["reason"])
+    await place.run("approve", row["id"], "--why", "it is ours")
     await place.until(
         lambda: sandbox.teams() == {"Docs": emails("ana") | guest, "Board": guest, "New": emails("ana")},
         "wrong teams",

@@ -29,7 +29,10 @@ from workers import converge
 
 USERS, GROUPS = 4, 3
 MOST_APPROVALS = 5  # one thing approved may be the cause of another: a team that is empty now is deleted
-NO_GUARD = {"max_removals": 10_000, "max_removal_percent": 100, "team_max_removal_percent": 100}
+NO_GUARD = {
+    "max_removals": 10_000, "max_removal_percent": 100, "team_max_removal_percent": 100,
+    "adopt_teams": "allow",
+}  # fmt: skip
 WAVES = NO_GUARD | {"max_removals": 2, "max_removal_percent": 0}  # what is held is approved at the end
 
 Act = tuple[int, str, int, int, int]

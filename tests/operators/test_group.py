@@ -156,6 +156,10 @@ async def test_an_adopted_team_keeps_strangers(world: World) -> None:
     await world.hire("ana")
     await world.group("g1", "Writers", "ana")
     await world.settle()
+    [held] = team(await ask(world, "Writers")).standing.parked
+    assert held.reason.startswith("the team is there already")
+    await world.approve("t:Writers")
+    await world.settle()
     found = team(await ask(world, "Writers"))
     assert found.binding
     assert (found.binding.made, found.missing, found.extra) == (False, [], [])

@@ -14,8 +14,10 @@ from bridge.plan.judge import (
     Stakes,
     Verdict,
     Window,
+    adoption_id,
     deletion_id,
     invite_id,
+    judge_adoption,
     judge_deletion,
     judge_invites,
     judge_lowering,
@@ -277,3 +279,22 @@ def test_deleting_a_team() -> None:
     gathering = Window(0, 9, gathering={"a": 6})
     assert judge_deletion(guard(), "T", Record(now=5), gathering).until == 6
     assert judge_deletion(guard(), "T", Record(now=6), gathering).until == 0
+
+
+def test_an_adoption_waits_while_strangers_are_in_the_team() -> None:
+    """Unless it is allowed, or somebody decided about this very team."""
+
+    def judge(team: str, strangers: int, allow: bool = False, **decided: Decision) -> Verdict:
+        record = Record(decided={adoption_id("Board"): each for each in decided.values()}, now=9)
+        how = guard(adopt_teams="allow") if allow else guard()
+        return judge_adoption(how, "Board", team, strangers, record)
+
+    assert judge("k", 0) == judge("k", 2, allow=True) == Verdict()
+    held = judge("k", 2).hold
+    assert held
+    assert (held.final, "named 2 of its members" in held.reason) == (False, True)
+    assert judge("k", 2, yes=YES) == Verdict(None, YES)
+    assert (judge("k", 2, no=NO).excepted, judge("k", 0, True, no=NO).excepted) == (True, True)
+    assert judge("another", 2, yes=YES).hold == held
+    ended = replace(NO, until=0.005)
+    assert judge("k", 2, no=ended).hold == held

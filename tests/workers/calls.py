@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bridge.plan.changes import (
+    AdoptTeam,
     Change,
     CreateTeam,
     DeleteTeam,
@@ -48,6 +49,14 @@ def lines(change: Change) -> list[str]:
             verb = {"Remove": "remove", "MarkSSO": "mark", "SetRole": "role"}[change.kind]
             role = f" {change.role}" if isinstance(change, SetRole) else ""
             return [f"{verb} {change.object}{role}"]
+        case _:
+            return _of_teams(change)
+
+
+def _of_teams(change: Change) -> list[str]:
+    match change:
+        case AdoptTeam():
+            return []  # no call, but others become possible
         case CreateTeam():
             return [f"create {change.object} {sorted(change.members)}"]
         case RenameTeam():

@@ -21,6 +21,7 @@ async def scene(world: World) -> None:
     for name, role in (("old", "edit"), ("bo", "read"), ("stranger", "read")):
         world.sandbox.seed_member(f"{name}@acme.test", role)
     world.sandbox.seed_team("Writers", ["bo@acme.test", "stranger@acme.test"])
+    world.configure(guard=world.target.get("guard", {}) | {"adopt_teams": "allow"})
     await world.hire("ana", "bo", "cy", "old")
     await world.group("g1", "Writers", "ana", "bo")
     await world.group("g2", "Editors", "cy", "bo")

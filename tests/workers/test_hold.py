@@ -738,6 +738,22 @@ async def test_a_drip_of_leavers_over_a_day_is_held_beyond_the_limit(firm: World
     assert names(await firm.parked()) == set(PEOPLE[3:10])
 
 
+async def test_a_rejected_deletion_of_a_team_is_looked_at_again_when_that_ends(world: World) -> None:
+    """At its time, though nothing happens; it is asked again while the limit is used up."""
+    world.configure(guard={"max_removals": 0, "max_removal_percent": 0})
+    await world.hire("ana")
+    await world.group("g1", "Writers", "ana")
+    await world.settle()
+    await world.tell("group.deleted", group=("g1", None))
+    await world.settle()
+    await world.reject("t:Writers", until=world.now + DAY)
+    await world.settle(0)
+    assert await world.parked() == {}
+    world.sleep(DAY + 1000)
+    await world.turn()
+    assert set(await world.parked()) == {"t:Writers"}
+
+
 async def test_a_batch_of_wrong_group_deletions_takes_nobody_out(firm: World) -> None:
     """Every group at once: teams and their people stay until a person has looked."""
     for number in range(2, 5):

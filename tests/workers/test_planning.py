@@ -27,12 +27,13 @@ async def test_a_rename_to_a_title_that_is_taken_moves_the_members(world: World)
     """The other team is adopted: the people go into it, and the old team, which is empty then, goes."""
     world.sandbox.seed_member("guest@else.test")
     world.sandbox.seed_team(" Authors ", ["guest@else.test"])
+    world.configure(guard={"adopt_teams": "allow"})
     await scene(world)
     await world.rename("g1", "Authors")
     plan, shown, made = await switched_on(world)
     kinds = [step.change.kind for step in plan.steps]
-    assert kinds == ["UpdateTeamMembers", "UpdateTeamMembers", "DeleteTeam"]
-    assert shown == made
+    assert kinds == ["AdoptTeam", "UpdateTeamMembers", "UpdateTeamMembers", "DeleteTeam"]
+    assert (shown, plan.calls) == (made, 3)
     assert world.teams() == {" Authors ": {"guest@else.test", "ana", "bo"}}
 
 

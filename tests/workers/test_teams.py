@@ -22,6 +22,8 @@ async def test_an_adopted_team_stays(world: World) -> None:
     await world.hire("ana")
     await world.group("g1", "Writers", "ana")
     await world.settle()
+    await world.approve("t:Writers")
+    await world.settle()
     assert world.teams() == {" Writers": {"guest@else.test", "ana"}}
     await world.tell("group.deleted", group=("g1", None))
     await world.settle()
@@ -75,6 +77,8 @@ async def test_renaming_onto_a_title_that_is_taken_moves_the_members(world: Worl
     await world.group("g1", "Writers", "ana")
     await world.settle()
     await world.rename("g1", "Authors")
+    await world.settle()
+    await world.approve("t:Authors")
     await world.settle()
     assert world.teams() == {"Authors": {"guest@else.test", "ana"}}
 
