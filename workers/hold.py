@@ -199,7 +199,7 @@ def stays(run: Run, emails: Iterable[str]) -> list[Command]:
 def _look_at_end(run: Run, decision: Decision, emails: Iterable[str]) -> list[Command]:
     """Have people looked at again when their exception ends."""
     ends = math.ceil(decision.until * 1000)
-    return [("ZADD", run.store.key("pending"), ends, email) for email in emails if ends]
+    return [run.store.look("m:" + email, ends) for email in emails if ends]
 
 
 def _park(run: Run, plan: MemberPlan, ident: str, hold: Hold, before: Held | None) -> list[Command]:

@@ -144,12 +144,12 @@ async def _approved(desk: Desk, held: Collection[Held], now: int) -> dict[str, D
 
 
 def _about(held: Held) -> dict[str, str]:
-    """Return what a decision about a held change is kept under, and whom or what it is about.
+    """Return what a decision about a held change is kept under, and whom it is about, "" for all of it.
 
     About people who leave a team there is one decision each, so that a later one leaves earlier ones alone.
     """
     leaving = {leaving_id(held.id, email): email for email in held.emails}
-    return leaving or {held.id: held.object[2:]}
+    return leaving or {held.id: ""}
 
 
 async def choose(desks: Mapping[str, Desk], cases: Iterable[Case], idents: Collection[str]) -> Outcome:
@@ -212,12 +212,11 @@ async def write_decision(desk: Desk, held: Held, decision: Decision, earlier: De
     transaction = Transaction(target.store)
     if not await _require(transaction, desk, held, earlier, decision.at):
         return False
-    for ident, name in about.items():
+    for ident, email in about.items():
         transaction.add(*target.decide(ident, answer))
-        if decision.until and (held.emails or held.object.startswith(MEMBER)):
-            transaction.add("ZADD", target.key("pending"), int(decision.until * 1000), name)
-        elif decision.until:
-            transaction.add(*target.look(held.object, int(decision.until * 1000)))
+        if decision.until:
+            name = MEMBER + email if email else held.object
+            transaction.add(*target.look(name, int(decision.until * 1000)))
     if not decision.approved:
         transaction.add("HDEL", target.key("parked"), held.id)
     waiting = await _members_of(desk, held) if held.kind == AdoptTeam.verb else set[str]()

@@ -69,7 +69,7 @@ class Concern:
 
 def _by_object(target: TargetStore, names: list[str]) -> list[Command]:
     return [
-        ("ZMSCORE", target.key("work"), *names),
+        *(("ZMSCORE", target.key(what), *names) for what in ("work", "looks")),
         ("SMISMEMBER", target.key("planned"), *names),
         *(("HMGET", target.key(what), *names) for what in _NOTED),
     ]

@@ -282,7 +282,7 @@ class TargetStore:
         return {email for email, at in zip(names, rows, strict=True) if at is not None}
 
     def look(self, name: str, at: int) -> Command:
-        """Have an object looked at again at a time (unix ms), for what no news tells of."""
+        """Have an object looked at again at a time (unix ms) that may be far ahead: no news tells of it."""
         return ("ZADD", self.key("looks"), at, name)
 
     def trust(self, name: str, count: str) -> Command:

@@ -186,7 +186,7 @@ async def traces_at_target(
         ("HDEL", target.key(what), *sorted(emails)) for what in ("binding", "inviting", "leaving")
     ]
     found.first.append(("HDEL", target.key("decision"), *sorted(idents)))
-    found.first += [("ZREM", target.key(what), *names) for what in ("work", "lost")]
+    found.first += [("ZREM", target.key(what), *names) for what in ("work", "lost", "looks")]
     found.first += [("ZREM", target.key(what), *sorted(emails)) for what in ("pending", GATHERING)]
     found.first += [("SREM", target.key("planned"), *names), ("SREM", target.key("no_sso"), *sorted(emails))]
     found.first += [("SREM", target.roster_key(team), *sorted(emails)) for team in sorted(teams)]

@@ -156,3 +156,37 @@ async def test_sweeps_come_once_a_second_whoever_sweeps(
     for task in tasks:
         await end_task(task)
     assert set(swept) <= {each.name for each in workers}
+
+
+async def test_the_end_of_an_exception_may_be_far_ahead(world: World) -> None:
+    """Nobody is looked at before, however often it is swept; at its time the sweep rings."""
+    world.configure(guard={"max_removals": 0, "max_removal_percent": 0})
+    await world.hire("ana")
+    await world.settle()
+    await world.fire("ana")
+    await world.settle()
+    await world.reject("m:ana", until=world.now + 30 * DAY)
+    await world.settle()
+    calls = len(world.sandbox.calls)
+    for _ in range(3):
+        await sweep_once(world.worker)
+        await world.turn()
+    assert (await world.due(), len(world.sandbox.calls)) == ([], calls)
+    world.sleep(30 * DAY)
+    assert await sweep_once(world.worker) == 1
+    await world.turn()
+    assert set(await world.parked()) == {"m:ana"}
+
+
+async def test_what_is_held_and_looked_at_now_and_then_is_rung_for(world: World) -> None:
+    """A team that is not adopted: nothing else tells that its strangers have left."""
+    world.sandbox.seed_member("guest@else.test")
+    world.sandbox.seed_team("Board", ["guest@else.test"])
+    await world.hire("ana")
+    await world.group("g1", "Board", "ana")
+    await world.settle(0)
+    assert set(await world.parked()) == {"t:Board"}
+    await sweep_once(world.worker)
+    assert await sweep_once(world.worker) == 0
+    world.sleep(61 * MINUTE)
+    assert await sweep_once(world.worker) == 1
