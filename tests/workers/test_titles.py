@@ -1,6 +1,8 @@
 """Titles that are wanted and not free: every wait has an end, and keeps back nothing else."""
 
+from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,8 +10,12 @@ from bridge.operators.decisions import write_retry
 from bridge.plan.changes import CreateTeam
 from bridge.plan.teams import TeamBinding
 from bridge.store.targets import Intent
+from bridge.targets.base import RemoteTeam
 from tests.workers.calls import shown, switched_on
 from tests.workers.world import MINUTE, SECOND, World, address
+from workers import bound
+from workers.look import look_for_some_teams
+from workers.run import Run
 
 PATCH = "PATCH .*/teams/"
 
@@ -295,3 +301,27 @@ async def test_titles_that_wait_show_no_team_to_be_made(world: World) -> None:
     assert (step.change.object, step.change.members) == ("Alpha", (address("u2"),))
     assert step.held
     assert step.held.startswith(f"the team Alpha is to become {'W' * 65} first, given up")
+
+
+async def test_a_list_that_is_older_than_a_renaming_renames_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows a team under the title that it had: the team is read, and the title is free."""
+    await start(world)
+    [stale] = [
+        RemoteTeam(team.id, "Alpha", 1, 0, "") for team in world.sandbox.state.teams.values()
+        if team.title == "Alpha"
+    ]  # fmt: skip
+    await world.rename("g1", "Beta")
+    await world.settle()
+    look, left = look_for_some_teams, [2]
+
+    async def from_an_old_list(run: Run, titles: Collection[str]) -> Any:
+        left[0] -= 1
+        return ({"Alpha": stale}, None) if left[0] >= 0 and "Alpha" in titles else await look(run, titles)
+
+    monkeypatch.setattr(bound, "look_for_some_teams", from_an_old_list)
+    await world.group("g2", "Alpha", "u2")
+    await world.settle()
+    assert world.teams() == {"Alpha": {"u2"}, "Beta": {"u1"}, "Other": {"u2", "u3"}}
+    assert len(world.sandbox.calls_like(PATCH)) == 1
