@@ -11,7 +11,7 @@ from bridge.plan.teams import bound_to
 from bridge.store.targets import FORGET_LOST, LOOK_FIRST, TEAM_ID
 from workers.run import Run, team_object
 
-_AT_ONCE = 100
+_AT_ONCE = 1000  # many are read in one walk through the list, whatever their number
 
 
 async def look_again(run: Run) -> None:

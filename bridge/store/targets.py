@@ -270,8 +270,9 @@ class TargetStore:
     def ask(self, team: str, emails: Iterable[str], now: int) -> list[Command]:
         """Note that a call is to put people into a team: found there within a day, they are there by it."""
         words = [word for email in emails for word in (now, f"{team} {email}")]
-        old = ("ZREMRANGEBYSCORE", self.key("asked"), "-inf", f"({now - FORGET_LOST}")
-        return [old, ("ZADD", self.key("asked"), *words)] if words else []
+        key = self.key("asked")
+        over = [("ZREMRANGEBYSCORE", key, "-inf", f"({now - FORGET_LOST}"), ("PEXPIRE", key, 2 * FORGET_LOST)]
+        return [("ZADD", key, *words), *over] if words else []
 
     async def asked(self, team: str, emails: Collection[str]) -> set[str]:
         """Return those of these people whom calls of the last day were to put into a team."""

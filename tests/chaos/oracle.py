@@ -17,6 +17,12 @@ _OFTEN = (
     ["come", "come", "turn", "go", "group_come", "group_come", "group_go"]
     + ["join"] * 7 + ["leave"] * 4 + ["move"]
 )  # fmt: skip
+_OPPOSITE = {
+    "come": "go", "go": "come", "join": "leave", "leave": "join", "turn": "turn",
+    "group_come": "group_go", "group_go": "group_come", "move": "move",
+}  # fmt: skip
+_REGRET = 0.4  # how many things that happen undo what happened a moment ago
+_RECENT = 60
 Part = dict[str, Any] | None  # what an event says of its user or group
 
 
@@ -53,15 +59,22 @@ class Company:
         self._chance = random.Random(f"{name} {seed}")
         self._users: dict[str, dict[str, Any]] = {}
         self._groups: set[str] = set()
+        self._recent: list[tuple[str, str, str]] = []
         for number in range(RESIDENTS):
             self._come(f"{name}-u{number}", f"{name}-g{number}")
 
     def live(self) -> None:
         """Let one thing happen: somebody comes, moves, joins, leaves or goes, or a group changes."""
-        number, what = self._chance.randrange(USERS), self._chance.choice(_OFTEN)
-        stays = number < RESIDENTS and what in ("turn", "go", "move")
-        group = f"{self.name}-g{self._chance.randrange(GROUPS)}"
-        getattr(self, "_join" if stays else f"_{what}")(f"{self.name}-u{number}", group)
+        if self._recent and self._chance.random() < _REGRET:
+            what, user, group = self._recent.pop(self._chance.randrange(len(self._recent)))
+            what = _OPPOSITE[what]
+        else:
+            what = self._chance.choice(_OFTEN)
+            user = f"{self.name}-u{self._chance.randrange(USERS)}"
+            group = f"{self.name}-g{self._chance.randrange(GROUPS)}"
+            self._recent = [*self._recent[1 - _RECENT :], (what, user, group)]
+        stays = int(user.rpartition("u")[2]) < RESIDENTS and what in ("turn", "go", "move")
+        getattr(self, "_join" if stays else f"_{what}")(user, group)
 
     def _tell(self, name: str, user: Part = None, group: Part = None) -> None:
         self.now += self._chance.randint(1, 4)

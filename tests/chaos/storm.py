@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,9 +19,11 @@ BURST, PAUSE = 30, 0.25  # events that come at once, and seconds until the next 
 MOST_OPEN = 200  # events that were not answered yet: more are not handed to the senders
 _LEAD = 600_000  # ms by which the directories' clocks are behind, so that no event lies ahead of its arrival
 _KEPT = 1000  # calls that a target remembers
+_READS, _WRITES = 0.05, 0.25  # how many of them fail
 _LATE = (4.0, 9.0)  # seconds until a call takes effect that was given up
 _SPELLS = ("429", "503", "reset", "hang", "rejected_token", "organization_gone")
 _SINGLE = (*("500", "502", "503", "504", "not_json", "truncated") * 2, *("reset",) * 8, "hang")
+_LULL = 0.1  # the last of all events come slowly, and nothing is killed any more, but calls still fail
 _BETWEEN = (100, 300)  # events that are answered between one hurt and the next
 _HURT = ("serve", "valkey", "worker", "worker", "caller", "caller", "freeze", "freeze", "freeze")
 
@@ -74,7 +76,7 @@ WIKI = Rules(
 
 
 class Stormy(Witness):
-    """A target that fails in every way while `storming`.
+    """A target whose calls fail in every way while `storming`.
 
     `total`: calls; `failed`: how many of them failed, `lately`: how many took effect seconds after.
     """
@@ -92,11 +94,11 @@ class Stormy(Witness):
         del self.calls[:-_KEPT]
 
     def fault_for(self, call: Call) -> NextFault | None:
-        """Return what becomes of a call: one in eight fails, most of the writes among them take effect."""
+        """Return what becomes of a call; most of those that change something take effect all the same."""
         if spell := super().fault_for(call):
             self.failed += 1
             return spell
-        if not self.storming or self._chance.random() > 1 / 8:
+        if not self.storming or self._chance.random() > (_READS if call.method == "GET" else _WRITES):
             return None
         self.failed += 1
         fault, how = self._chance.choice(_SINGLE), self._chance.choice(["not", "after", "late", "late"])
@@ -107,9 +109,8 @@ class Stormy(Witness):
         self.lately += 1
         return NextFault(fault, late=True, delay=self._chance.uniform(*_LATE))
 
-    async def storm(self) -> None:
-        """Let spells come and go until it is cancelled; single calls fail all the time."""
-        self.storming = True
+    async def spells(self) -> None:
+        """Let spells in which all calls fail come and go until it is cancelled."""
         try:
             while True:
                 await asyncio.sleep(self._chance.uniform(10, 30))
@@ -120,8 +121,8 @@ class Stormy(Witness):
                 self.heal()
                 self.inject(latency=LATENCY)
         finally:
-            self.storming = False
             self.heal()
+            self.inject(latency=LATENCY)
 
     def there(self) -> There:
         """Return what it has, without the token's owner."""
@@ -143,20 +144,30 @@ class Storm(Rig):
 
     async def blow(self, events: int) -> None:
         """Let the companies live until they have told of so many events, while everything is hurt."""
-        hurting = [asyncio.create_task(each) for each in (self.docs.storm(), self.wiki.storm(), self._hurt())]
+        targets = (self.docs, self.wiki)
+        for target in targets:
+            target.storming = True
+        hurting = [asyncio.create_task(each) for each in (*(t.spells() for t in targets), self._hurt())]
         try:
-            while self.senders.sent < events:
-                for _ in range(BURST if self.senders.open < MOST_OPEN else 0):
-                    self.chance.choice(self.companies).live()
-                self.tell()
-                for task in hurting:
-                    if task.done():
-                        task.result()
-                await asyncio.sleep(PAUSE)
+            await self._live(events * (1 - _LULL), BURST, hurting)
         finally:
             for task in hurting:
                 task.cancel()
             await asyncio.gather(*hurting, return_exceptions=True)
+        await self._live(events, BURST // 6, ())  # so that each thing is done before the next, and calls fail
+        for target in targets:
+            target.storming = False
+
+    async def _live(self, events: float, burst: int, meanwhile: Iterable[asyncio.Task[None]]) -> None:
+        """Tell on until there were so many events; what goes on meanwhile may not fail."""
+        while self.senders.sent < events:
+            for _ in range(burst if self.senders.open < MOST_OPEN else 0):
+                self.chance.choice(self.companies).live()
+            self.tell()
+            for task in meanwhile:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(PAUSE)
 
     def tell(self) -> None:
         """Hand to the senders what has happened, each directory by its own source."""

@@ -1,6 +1,7 @@
 """What is known, waiting and decided of one target."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -15,6 +16,8 @@ from bridge.store.commit import Transaction
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
 from bridge.store.targets import (
+    FORGET_LOST,
+    LOOK_FIRST,
     Cause,
     Counts,
     Intent,
@@ -164,6 +167,48 @@ async def test_calls_that_make_teams_and_have_no_end(target: TargetStore) -> Non
     assert (await target.twins_due(4999, 9), await target.twins_due(5000, 9)) == ([], ["Writers"])
     await run(target, target.put_making("Writers", None, 0))
     assert (await target.all_makings(), await target.twins_due(9000, 9)) == ({}, [])
+
+
+async def test_calls_without_a_clear_end(target: TargetStore) -> None:
+    """What is watched: a team by its id where it has one, else its title; people of calls about people."""
+    await run(target, target.watch(["t:Writers", ANA], 0, "t1"))
+    await run(target, target.watch(["t:Editors", ANA], 0))
+    assert (await target.lost_due(LOOK_FIRST - 1, 9), await target.unknown([ANA])) == ({}, {})
+    assert await target.lost_due(LOOK_FIRST, 9) == {"i:t1": 0, "t:Editors": 0}
+    await run(target, [*target.lose([ANA], 5), *target.watch_lost("i:t1", None)])
+    assert await target.lost_due(2 * LOOK_FIRST, 9) == {"t:Editors": 0, ANA: 5}
+    assert await target.unknown([ANA]) == {ANA: "1"}
+
+
+async def test_an_invite_is_remembered_while_a_try_of_it_may_come(target: TargetStore) -> None:
+    """So that whoever it brings in late counts as invited."""
+    email = ANA.removeprefix("m:")
+    await run(target, [target.invite(email, False, 7), *target.watch([ANA], 0), target.invited(email)])
+    assert await target.inviting([email]) == {email: False}
+    await run(target, target.watch_lost(ANA, None))
+    assert await target.inviting([email]) == {}
+    await run(target, [target.invite(email, False, 7), target.invited(email)])
+    assert await target.inviting([email]) == {}
+
+
+async def test_whom_calls_were_to_put_into_a_team(target: TargetStore) -> None:
+    """For a day; the whole is gone when nobody was put anywhere for two."""
+    await run(target, target.ask("t1", ["ana@acme.test"], 1000))
+    assert target.ask("t1", [], 1000) == []
+    assert await target.asked("t1", ["ana@acme.test", "bo@acme.test"]) == {"ana@acme.test"}
+    assert (await target.asked("t2", ["ana@acme.test"]), await target.asked("t1", [])) == (set(), set())
+    await run(target, target.ask("t1", ["bo@acme.test"], 1001 + FORGET_LOST))
+    assert await target.asked("t1", ["ana@acme.test", "bo@acme.test"]) == {"bo@acme.test"}
+    assert FORGET_LOST < await target.store.call("PTTL", target.key("asked")) <= 2 * FORGET_LOST
+
+
+async def test_what_is_due_much_later_is_brought_forward(target: TargetStore) -> None:
+    """What is given up is not; what is due stays so, and the news of it too."""
+    await run(target, [*target.mark([ANA], 9000, 8000), target.bury(replace(HELD, object="t:Writers"))])
+    await run(target, await target.bring_forward([ANA, BO, "t:Writers"], 1000))
+    assert {work.object: work.due for work in await target.work.due(1000, 9)} == {ANA: 1000, BO: 1000}
+    assert [work.news for work in await target.work.due(1000, 1)] == [8000]
+    assert await target.bring_forward([], 1000) == []
 
 
 async def test_teams_and_titles(target: TargetStore) -> None:
