@@ -10,6 +10,7 @@ from bridge.plan.accounts import Account
 from bridge.plan.held import Decision, Held
 from bridge.plan.making import Making
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
+from bridge.plan.reading import Inviting
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.commit import Transaction
@@ -183,11 +184,13 @@ async def test_calls_without_a_clear_end(target: TargetStore) -> None:
 async def test_an_invite_is_remembered_while_a_try_of_it_may_come(target: TargetStore) -> None:
     """So that whoever it brings in late counts as invited."""
     email = ANA.removeprefix("m:")
-    await run(target, [target.invite(email, False, 7), *target.watch([ANA], 0), target.invited(email)])
-    assert await target.inviting([email]) == {email: False}
+    await run(
+        target, [target.invite(email, Inviting(since=7)), *target.watch([ANA], 0), target.invited(email)]
+    )
+    assert await target.inviting([email]) == {email: Inviting(since=7)}
     await run(target, target.watch_lost(ANA, None))
     assert await target.inviting([email]) == {}
-    await run(target, [target.invite(email, False, 7), target.invited(email)])
+    await run(target, [target.invite(email, Inviting(since=7)), target.invited(email)])
     assert await target.inviting([email]) == {}
 
 
