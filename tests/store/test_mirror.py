@@ -142,8 +142,10 @@ async def test_a_person_as_a_plan_sees_them(store: Store) -> None:
         GroupView("acme\x1fg1", "g1", "Writers", "acme"),
         GroupView("acme\x1fg9", "g9", None, "acme"),
     )
-    ana = UserView("acme\x1fu1", EMAIL, True, True, 0, (writers, unnamed), (writers, unnamed))
-    bo = UserView("acme\x1fu2", "bo@acme.test", True, True, 0, (), (writers,))
+    ana = UserView(
+        "acme\x1fu1", EMAIL, True, True, 0, (writers, unnamed), (writers, unnamed), directory="acme"
+    )
+    bo = UserView("acme\x1fu2", "bo@acme.test", True, True, 0, (), (writers,), directory="acme")
     assert await people(store, "bo@acme.test", EMAIL) == [
         Person("bo@acme.test", (bo,)), Person(EMAIL, (ana,)),
     ]  # fmt: skip
@@ -152,7 +154,7 @@ async def test_a_person_as_a_plan_sees_them(store: Store) -> None:
 async def test_former_addresses_lead_to_their_user(store: Store) -> None:
     """They have it no more, and it is known who had it."""
     await tell(store, *STORY[:1], user(UPDATED, 5, email="ana.ng@acme.test"))
-    ana = UserView("acme\x1fu1", "ana.ng@acme.test", True, former=(EMAIL,))
+    ana = UserView("acme\x1fu1", "ana.ng@acme.test", True, former=(EMAIL,), directory="acme")
     assert await people(store, EMAIL, "ana.ng@acme.test") == [
         Person(EMAIL, (), (ana,)), Person("ana.ng@acme.test", (ana,)),
     ]  # fmt: skip
