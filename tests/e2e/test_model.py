@@ -182,6 +182,7 @@ async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch:
     bomb.left = 0
     await world.settle()
     await late.take_effect()
+    late.left = 0  # else what mends the effects may itself be lost, and this ends before it is mended
     world.sleep(HOUR)
     await settle_watches(world)
     for _ in range(MOST_APPROVALS if how.guard is not NO_GUARD else 0):
