@@ -29,7 +29,8 @@ async def making_of(run: Run, title: str) -> Making | None:
 
 def asked(run: Run, title: str, before: Making | None, ids: list[str]) -> list[Command]:
     """Return the commands that write down, with its intent, that a call begins."""
-    return run.store.put_making(title, begun(before, run.now, ids), run.now + LOOK_FIRST)
+    making = begun(before, run.now, ids, int(run.client.ahead * 1000))
+    return run.store.put_making(title, making, run.now + LOOK_FIRST)
 
 
 def over(run: Run, title: str, making: Making | None) -> list[Command]:

@@ -13,7 +13,8 @@ CLOCK_SLACK = 5_000  # ms a target's clock may be off when telling whose team a 
 class Making:
     """What was asked for under one title, while the end of any call is not clear.
 
-    `since`, `last`: when the first and the last call began, unix ms; `lost`: how many have no clear end;
+    `since`, `last`: when the first and the last call began, unix ms, `since` not by less than the target's
+    clock; `lost`: how many have no clear end;
     `members`: ids of those whom any of them was to put in; `left`: why a team that may be of one of them
     is left alone.
     """
@@ -33,9 +34,13 @@ class Making:
         return replace(self, lost=self.lost - 1, left="") if self.lost > 1 else None
 
 
-def begun(before: Making | None, now: int, members: Collection[str]) -> Making:
-    """Return what is known when one more call begins; it has no clear end until there is one."""
-    before = before or Making(now, now)
+def begun(before: Making | None, now: int, members: Collection[str], ahead: int = 0) -> Making:
+    """Return what is known when one more call begins; it has no clear end until there is one.
+
+    `ahead`: how many ms the target's clock is ahead of ours (`now`, unix ms), 0 where it is behind: so a team
+    that somebody made before is never taken for one of the call's, whichever clock is wrong.
+    """
+    before = before or Making(now + ahead, now)
     everybody = tuple(sorted({*before.members, *members}))
     return replace(before, last=now, lost=before.lost + 1, members=everybody)
 

@@ -32,6 +32,15 @@ def test_a_team_of_before_the_call_is_not_of_it(since: int, ours: bool) -> None:
     assert Making(since, since).made(team()) is ours
 
 
+@pytest.mark.parametrize("ahead", [0, 86_400_000])
+def test_a_call_begins_by_the_target_s_clock_where_that_is_ahead(ahead: int) -> None:
+    """Else a team of yesterday would be taken for one of the call's."""
+    making = begun(None, NOON - ahead, [], ahead)
+    assert (making.since, making.last) == (NOON, NOON - ahead)
+    assert making.made(team())
+    assert not making.made(team("2026-09-21T02:13:20.000Z"))
+
+
 def test_a_team_without_a_time_is_not_of_it() -> None:
     """What cannot be told is nobody's to delete."""
     assert not Making(NOON, NOON).made(team("soon"))

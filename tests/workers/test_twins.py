@@ -104,8 +104,13 @@ async def test_one_that_somebody_uses_is_left_and_shown(world: World, what: str)
     assert (await world.plan()).notes == []
 
 
-async def test_a_team_that_was_there_before_is_never_deleted(world: World) -> None:
-    """It carries the title, is empty and bound to nothing, but no call of ours made it."""
+@pytest.mark.parametrize("behind", [0, DAY])
+async def test_a_team_that_was_there_before_is_never_deleted(world: World, behind: int) -> None:
+    """It carries the title, is empty and bound to nothing, but no call of ours made it.
+
+    Not even when all our clocks are a day behind GitBook's: then it is younger than the call by ours.
+    """
+    world.sandbox.skew = behind / 1000
     await late_making(world)
     kept = next(iter(world.sandbox.state.teams))
     old = world.sandbox.seed_team("Writers")
