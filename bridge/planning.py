@@ -37,6 +37,7 @@ from bridge.plan.judge import (
     leaving_id,
     losses_of_ended,
     removal_id,
+    role_id,
     team_id,
 )
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, MemberPlan, State, Wanted, plan_member, want
@@ -421,7 +422,7 @@ class Draft:
         lower = [c for c in changes if isinstance(c, SetRole) and c.lowers]
         invites = [c for c in changes if isinstance(c, Invite)]
         steps = await self._removals(leaving)
-        steps += await self._lowerings(lower)
+        steps += await self._lowerings(plans)
         steps += await self._invites(invites)
         steps += await self._grants(plans)
         rest = (c for c in changes if not isinstance(c, Remove | Invite) and c not in lower)
@@ -451,11 +452,16 @@ class Draft:
                 self.removed += verdict.decision is None
         return steps
 
-    async def _lowerings(self, lower: list[SetRole]) -> list[Step]:
-        needed = any(change.was == "admin" for change in lower)
-        stakes = await self._stakes() if needed else Stakes()
-        verdicts = judge_lowering(lower, stakes)
-        return [step for each in zip(lower, verdicts, strict=True) for step in _step(*each)]
+    async def _lowerings(self, plans: Iterable[MemberPlan]) -> list[Step]:
+        lowered = [(plan, change) for plan in plans for change in plan.lowerings]
+        if not lowered:
+            return []
+        lowered.sort(key=lambda each: each[1].sort_key)
+        idents = [role_id(change.object) for _, change in lowered]
+        record = await counts.record_of(self.store, idents, self.now)
+        verdicts = judge_lowering(self.target.guard, lowered, record, await self._stakes())
+        judged = zip(lowered, verdicts, strict=True)
+        return [step for (_, change), verdict in judged for step in _step(change, verdict)]
 
     async def _invites(self, invites: list[Invite]) -> list[Step]:
         idents = [invite_id(invite.object) for invite in invites]

@@ -31,6 +31,7 @@ from bridge.plan.judge import (
     losses_of_ended,
     removal_id,
     role_id,
+    role_token,
     team_id,
 )
 from bridge.plan.members import MemberBinding, MemberPlan, State
@@ -238,34 +239,59 @@ def park_requested(run: Run, plan: MemberPlan) -> list[Command]:
     return _park(run, plan, removal_id(plan.wanted.email), Hold(REQUESTED_REASON), None)
 
 
-async def guard_lowering(run: Run, changes: list[SetRole]) -> list[SetRole]:
-    """Return those lower roles that may be set: never the token's owner, never the last admin."""
-    was_admin = [change for change in changes if change.was == "admin"]
-    if not was_admin:
-        return changes
-    stakes = await _read_stakes(run, [MemberBinding(id=change.id, role=change.was) for change in was_admin])
-    parked = await run.store.parked_of([role_id(change.object) for change in was_admin])
-    allowed: list[SetRole] = []
+@dataclass(slots=True)
+class Lowered:
+    """Lower roles that may be set, in their order.
+
+    `told`: by e-mail, what had been held about it; `settled`: of whom nothing is held any more then.
+    """
+
+    go: list[SetRole] = field(default_factory=list)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+
+
+async def guard_lowering(run: Run, lowered: Sequence[tuple[MemberPlan, SetRole]]) -> Lowered:
+    """Return those lower roles that may be set.
+
+    Never that of the token's owner or of the last admin, as they are now: what was known may be old.
+    """
+    result = Lowered()
+    if not lowered:
+        return result
+    owner = await run.read(run.client.owner())
+    page = await run.read(run.client.members(role="admin", limit=1000))
+    stakes = Stakes(owner, frozenset(member.id for member in page.items))
+    record = await counts.record_of(run.store, [role_id(plan.wanted.email) for plan, _ in lowered], run.now)
+    verdicts = judge_lowering(run.target.guard, lowered, record, stakes)
     commands: list[Command] = []
     admin, held_here = "", set[str]()
-    for change, verdict in zip(changes, judge_lowering(changes, stakes), strict=True):
-        ident = role_id(change.object)
-        if verdict.admin and admin not in ("", change.object):
-            run.look_again(["m:" + change.object], run.now)  # one at a time: who is last is read afresh
+    for (plan, change), verdict in zip(lowered, verdicts, strict=True):
+        email, parked = change.object, record.parked.get(role_id(change.object))
+        if verdict.excepted and verdict.decision:
+            commands += _look_at_end(run, verdict.decision, [email])
+        elif verdict.admin and not verdict.hold and admin not in ("", email):
+            run.look_again(["m:" + email], run.now)  # one at a time: who is last is read afresh
+            held_here.add(email)
         elif verdict.hold:
-            held_here.add(ident)
+            held_here.add(email)
             held = Held(
-                ident, "m:" + change.object, change.describe(), verdict.hold.reason, run.now,
-                final=True, kind=change.verb,
+                role_id(email), "m:" + email, change.describe(), verdict.hold.reason, run.now,
+                token=role_token(plan, change), final=verdict.hold.final, kind=change.verb,
             )  # fmt: skip
-            commands += _hold(run, held, parked.get(ident), change.why)
+            commands += _hold(run, held, parked, change.why)
         else:
-            admin = change.object if verdict.admin else admin
-            allowed.append(change)
-    free = {role_id(change.object) for change in allowed} - held_here  # another account of theirs may be
-    commands += [command for ident in sorted(free) for command in run.store.unpark(ident)]
+            admin = email if verdict.admin else admin
+            result.go.append(replace(change, was="admin") if verdict.admin else change)
+            result.told[email] = held_before(parked, verdict.decision)
+    result.settled = {change.object for change in result.go} - held_here  # another account may be held
     await run.commit(commands)
-    return allowed
+    return result
+
+
+def role_lowered(run: Run, email: str) -> list[Command]:
+    """Return the commands that let go of it: somebody has got the lower role that was held or decided."""
+    return run.store.unpark(role_id(email))
 
 
 async def guard_invites(

@@ -1,6 +1,6 @@
 """The part of a step that makes people members, or not: reading, planning, inviting, removing."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -120,11 +120,9 @@ async def apply_people(run: Run, people: People) -> None:
     await run.commit(await hold.release(run, plans))
     granted = await hold.guard_grants(run, plans)
     await _remove_all(run, plans)
-    lower, higher = _roles(plans)
-    for change in await _allowed(run, lower):
-        await _set_role(run, people, change)
+    await _lower_all(run, people)
     await _invite_all(run, people, granted)
-    for change in higher:
+    for change in _higher_roles(plans):
         await _set_role(run, people, change, granted.get(change.object))
     for mark in (change for plan in plans for change in plan.changes if isinstance(change, MarkSSO)):
         await _mark_sso(run, people, mark)
@@ -135,20 +133,26 @@ async def apply_people(run: Run, people: People) -> None:
             await run.bury(member_object(email), act, plan.impossible, asked=False)
 
 
-def _roles(plans: list[MemberPlan]) -> tuple[list[SetRole], list[SetRole]]:
-    changes = sorted(
-        (change for plan in plans for change in plan.changes if isinstance(change, SetRole)),
-        key=lambda change: change.sort_key,
-    )
-    return [each for each in changes if each.lowers], [each for each in changes if not each.lowers]
+def _higher_roles(plans: Iterable[MemberPlan]) -> list[SetRole]:
+    changes = (each for plan in plans for each in plan.changes if isinstance(each, SetRole))
+    return sorted((each for each in changes if not each.lowers), key=lambda change: change.sort_key)
 
 
-async def _allowed(run: Run, lower: list[SetRole]) -> list[SetRole]:
+async def _lower_all(run: Run, people: People) -> None:
+    """Set the lower roles that the guard lets through."""
+    lowered = [(plan, change) for plan in people.plans.values() for change in plan.lowerings]
+    lowered.sort(key=lambda each: each[1].sort_key)
     try:
-        return await hold.guard_lowering(run, lower)
+        allowed = await hold.guard_lowering(run, lowered)
     except TargetError as error:
-        await run.fault([member_object(change.object) for change in lower], error)
-        return []
+        await run.fault([member_object(change.object) for _, change in lowered], error)
+        return
+    last = {change.object: change for change in allowed.go}
+    for change in allowed.go:
+        email = change.object
+        done = change is last[email] and email in allowed.settled
+        ended = hold.role_lowered(run, email) if done else []
+        await _set_role(run, people, change, allowed.told.get(email), ended)
 
 
 # removals
@@ -375,15 +379,22 @@ async def watch_pending(run: Run) -> None:
 # single changes of members
 
 
-async def _set_role(run: Run, people: People, change: SetRole, told: Mapping[str, Any] | None = None) -> None:
+async def _set_role(
+    run: Run,
+    people: People,
+    change: SetRole,
+    told: Mapping[str, Any] | None = None,
+    ended: Iterable[Command] = (),
+) -> None:
+    """Set a role. `told`: what had been held about it; `ended`: what is written besides when it is set."""
     binding = people.plans[change.object].binding
     other = next((each for each in binding.others if each.id == change.account), None)
-    after = (
-        binding.with_other(replace(other, role=change.role), run.now)
-        if other
-        else role_set(binding, change, run.now)
-    )
-    release = [hold.granted(run, change.object)] if change.role == ADMIN else []
+    if other:
+        was = binding.with_other(replace(other, role=change.was), run.now)  # as it was read just now
+        after = was.with_other(replace(other, role=change.role), run.now)
+    else:
+        after = role_set(replace(binding, role=change.was), change, run.now)
+    release = [*ended, *([hold.granted(run, change.object)] if change.role == ADMIN else [])]
     act = act_of(change, told)
     await _change(
         run, people, act, change, after, lambda: run.client.set_role(change.id, change.role), release

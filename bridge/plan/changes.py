@@ -65,7 +65,8 @@ class SetRole(Change):
     """Give a member another role.
 
     `group`: ref of the one whose rule gives it, "" the default role, None neither; `users`: refs of those
-    to whom it is given; `account`: its id, where it is another account of theirs.
+    to whom it is given; `account`: its id, where it is another account of theirs; `taken_over`: the one they
+    lose was another user's, whose address they have now.
     """
 
     id: str = ""
@@ -75,6 +76,7 @@ class SetRole(Change):
     account: str = ""
     group: str | None = field(default=None, compare=False)
     users: tuple[str, ...] = field(default=(), compare=False)
+    taken_over: bool = field(default=False, compare=False)
     rank: ClassVar[int] = 3
     verb: ClassVar[str] = "role"
 

@@ -30,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bridge.plan.adopted import why_not_removed
 from bridge.plan.changes import Remove
 from bridge.plan.held import Held
 from bridge.plan.members import MemberPlan
@@ -124,8 +125,14 @@ def _outvoted(case: Case) -> str | None:
     return None
 
 
+def _not_brought(case: Case) -> str | None:
+    return why_not_removed(case.guard, case.plan, case.now)
+
+
 # Why a removal waits for a person whatever its number; the first that holds is the one people read.
-REASONS: tuple[Callable[[Case], str | None], ...] = (_moved, _is_admin, _was_admin, _protected, _outvoted)
+REASONS: tuple[Callable[[Case], str | None], ...] = (
+    _moved, _is_admin, _was_admin, _protected, _outvoted, _not_brought,
+)  # fmt: skip
 
 
 def needs_person(guard: GuardSettings, plan: MemberPlan, fresh: Fresh, now: int) -> Hold | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.plan.accounts import Account
+from bridge.plan.adopted import why_not_lowered
 from bridge.plan.changes import Invite, Remove, SetRole
 from bridge.plan.guard import (
     Fresh,
@@ -253,15 +254,27 @@ def _outdated(parked: Held, removal: Remove) -> bool:
     return parked.reason == PENDING_REASON or (moved and not removal.moved_to)
 
 
-def judge_lowering(changes: Sequence[SetRole], stakes: Stakes) -> Iterator[Verdict]:
-    """Judge lower roles one after the other: never the token's owner, never the last admin."""
-    for change in changes:
-        if change.was != "admin":
-            yield Verdict()
+def judge_lowering(
+    guard: GuardSettings, lowered: Sequence[tuple[MemberPlan, SetRole]], record: Record, stakes: Stakes
+) -> Iterator[Verdict]:
+    """Judge lower roles one after the other: never the token's owner, never the last admin.
+
+    Whom the bridge did not invite is not lowered by every directory that names them. What waits for a person
+    stays so until it is decided, or nobody wants it any more. `stakes`: with all admins.
+    """
+    for plan, change in lowered:
+        ident, here = role_id(change.object), [Account(change.id, change.was, False)]
+        decision, parked = record.standing(ident, role_token(plan, change)), record.parked.get(ident)
+        if decision and not decision.approved:
+            yield Verdict(None, decision)
             continue
-        here = [Account(change.id, change.was, False)]
-        hold = never(stakes.fresh(here))
-        yield Verdict(hold, None, admin=True)
+        fresh = stakes.fresh(here)
+        hold = never(fresh) if fresh.is_admin else None
+        if hold is None and decision is None:
+            reason = parked.reason if parked and not parked.final else ""
+            reason = reason or why_not_lowered(guard, plan, change, record.now) or ""
+            hold = Hold(reason) if reason else None
+        yield Verdict(hold, decision, fresh.is_admin)
         if hold is None:
             stakes = stakes.without(here)
 
@@ -270,6 +283,11 @@ def judge_grant(grant: Grant, record: Record) -> Verdict:
     """Judge that somebody is to become an admin: it is held until a person has decided."""
     decision = record.standing(grant_id(grant.change.object), grant.token)
     return Verdict(None if decision else Hold(grant.reason), decision)
+
+
+def role_token(plan: MemberPlan, change: SetRole) -> str:
+    """Return the token of the news that a lower role answers: another role is other news."""
+    return f"{plan.wanted.token} {change.role}"
 
 
 def judge_invites(

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from bridge.plan.accounts import Account
 from bridge.plan.changes import Change, Invite, MarkSSO, Remove, SetRole
-from bridge.plan.people import Person, UserView
+from bridge.plan.people import Person, UserView, directory_of
 from bridge.plan.roles import RuledRole, is_lower, ruled_role
 from bridge.plan.scope import (
     address_problem,
@@ -44,14 +44,17 @@ class MemberBinding:
     or "found" there; `failed_sso`: invited, but GitBook could not make them an SSO user;
     `admitted`: the scope let them in once; `role_before`: the role they had when they were found, before
     the bridge changed it, None for whom it invited; `admin_at`: when they last were an admin, as far as is
-    known, unix ms, 0 for never; `joined`: when the target says they became a member, in its own words, ""
-    where that was not read yet; `others`: further accounts that have their address.
+    known, unix ms, 0 for never; `adopted`: when they were found whom the bridge did not invite, unix ms, 0
+    for who it invited, or long ago; `named_by`: configured names of the directories that have let them in,
+    ever; `joined`: when the target says they became a member, in its own words, "" where that was not read
+    yet; `others`: further accounts that have their address.
 
     `first_holders`: those of the directory users whose it was when it was found or made, empty where
     they are the `holders`: to them alone belongs what was there before. `kept_role`: a role from before that
     waits for a person's approval. `role_group`: ref of the group whose rule gave the role, "" the default
     role, None neither or unknown. `admin_for`: refs of the users for whose sake they are an admin, empty
-    where that are the `holders`.
+    where that are the `holders`. `taken_over`: they have a role still that was another user's, whose address
+    they have now.
     """
 
     state: State = State.UNKNOWN
@@ -66,12 +69,15 @@ class MemberBinding:
     teams: Mapping[str, str] = field(default_factory=dict)
     role_before: Role | None = None
     admin_at: int = 0
+    adopted: int = 0
+    named_by: tuple[str, ...] = ()
     joined: str = ""
     others: tuple[Account, ...] = ()
     first_holders: tuple[str, ...] = ()
     kept_role: Role | None = None
     role_group: str | None = None
     admin_for: tuple[str, ...] = ()
+    taken_over: bool = False
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -109,7 +115,8 @@ class Wanted:
     bridge's to remove; `why_not`: why they are to be no member; `moved_to`: their new address;
     `token` changes when any of the users behind it came back to life since; `since`: unix ms, when the
     directory says they came, or left, 0 for unknown; `outvoted`: they are active in a connection alone that
-    has ended, and a living one of the same directory knows them.
+    has ended, and a living one of the same directory knows them; `known_by`: configured names of the
+    directories that have a user with the address, active or not.
     """
 
     email: str
@@ -128,6 +135,7 @@ class Wanted:
     outvoted: bool = False
     rule: RuledRole | None = field(default=None, compare=False)
     lesser: RuledRole | None = field(default=None, compare=False)
+    known_by: frozenset[str] = frozenset()
 
 
 def want(person: Person, target: TargetSettings) -> Wanted:
@@ -159,6 +167,7 @@ def want(person: Person, target: TargetSettings) -> Wanted:
         outvoted,
         rule,
         lesser,
+        known_by=frozenset(directory_of(user.ref) for user in person.users if user.exists),
     )
 
 
@@ -236,6 +245,11 @@ class MemberPlan:
         return next((change for change in self.changes if isinstance(change, Remove)), None)
 
     @property
+    def lowerings(self) -> list[SetRole]:
+        """The lower roles among the changes, one for each account."""
+        return [each for each in self.changes if isinstance(each, SetRole) and each.lowers]
+
+    @property
     def empty(self) -> bool:
         """Nothing is to be done."""
         what = (self.changes, self.join, self.leave, self.impossible, self.pending, self.grant)
@@ -276,7 +290,12 @@ def plan_member(
     """
     if wanted.excluded:
         return MemberPlan(wanted, binding)
-    binding = replace(binding, admitted=binding.admitted or wanted.admitted)
+    let_in = {directory_of(ref) for ref in (*binding.holders, *wanted.holders)}
+    binding = replace(
+        binding,
+        admitted=binding.admitted or wanted.admitted,
+        named_by=tuple(sorted(let_in | {*binding.named_by})),
+    )
     if not wanted.member:
         return _plan_leaver(wanted, binding)
     if binding.state is State.ABSENT:
@@ -372,7 +391,8 @@ def _plan_member(
         why = "another user has the address now" if taken_over and not given.group else given.why
         lowers = is_lower(given.role, binding.role)
         change = SetRole(wanted.email, why, binding.id or "", given.role, binding.role, lowers)
-        changes.append(replace(change, group=given.group, users=given.users))
+        taken = binding.taken_over and not given.group
+        changes.append(replace(change, group=given.group, users=given.users, taken_over=taken))
     binding = replace(
         binding,
         kept=kept,
@@ -405,7 +425,7 @@ def with_holders(wanted: Wanted, binding: MemberBinding) -> MemberBinding:
         teams = dict.fromkeys(binding.teams, GIVEN)
         return replace(
             binding, holders=wanted.holders, first_holders=(), kept=False, kept_role=None, role_group=None,
-            teams=teams,
+            teams=teams, taken_over=True,
         )  # fmt: skip
     firsts = _unlike(binding.owners or wanted.holders, wanted.holders)
     return replace(binding, holders=wanted.holders, first_holders=firsts)
@@ -417,7 +437,7 @@ def role_set(binding: MemberBinding, change: SetRole, now: int) -> MemberBinding
     return replace(
         binding.with_role(change.role, now), role_group=change.group,
         kept_role=None if change.role == binding.kept_role else binding.kept_role,
-        admin_for=_unlike(change.users, binding.holders) if is_admin else (),
+        admin_for=_unlike(change.users, binding.holders) if is_admin else (), taken_over=False,
     )  # fmt: skip
 
 
@@ -526,7 +546,8 @@ def _of_others(
     for other in binding.others:
         if other.role != wished != "admin" and (role or not binding.kept):
             lowers = is_lower(wished, other.role)
-            found.append(SetRole(wanted.email, why, other.id, wished, other.role, lowers, account=other.id))
+            change = SetRole(wanted.email, why, other.id, wished, other.role, lowers, account=other.id)
+            found.append(replace(change, taken_over=role is not None and role.taken_over))
         if target.sso and target.sso_existing and not other.sso:
             found.append(MarkSSO(wanted.email, "people of the directory sign in by SSO", other.id, other.id))
     return found

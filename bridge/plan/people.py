@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+BETWEEN = "\x1f"  # in references; no identifier holds it
+
+
+def directory_of(ref: str) -> str:
+    """Return the configured name of the directory that a user or group (by its reference) is of."""
+    return ref.partition(BETWEEN)[0].partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class GroupView:

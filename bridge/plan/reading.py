@@ -46,7 +46,7 @@ def bound(
         return before if waits and before else MemberBinding(State.ABSENT)
     first, others = accounts_of(remote, before.id if before else None)
     if before is None or before.state is State.ABSENT:
-        found = _found(first, inviting if before is None else None)
+        found = _found(first, inviting if before is None else None, now)
         return replace(found, others=others, role_before=_highest(found, remote)).with_role(first.role, now)
     same = before.id in (None, first.id)
     teams = before.teams if same else {}
@@ -73,7 +73,7 @@ def hidden_accounts(before: MemberBinding | None, remote: RemoteMember | None) -
     return [account.id for account in before.accounts if account.id not in listed]
 
 
-def _found(remote: RemoteMember, inviting: Inviting | None) -> MemberBinding:
+def _found(remote: RemoteMember, inviting: Inviting | None, now: int) -> MemberBinding:
     """Return what is known of somebody who was unknown: invited by a call without a clear end, or there."""
     here = MemberBinding(State.KNOWN, remote.id, remote.role, remote.sso, joined=remote.joined)
     if inviting is not None:
@@ -81,7 +81,7 @@ def _found(remote: RemoteMember, inviting: Inviting | None) -> MemberBinding:
             here, ours=True, kept=inviting.kept, admitted=True, first_holders=inviting.first_holders,
             kept_role=inviting.kept_role,
         )  # fmt: skip
-    return replace(here, kept=True, role_before=remote.role)
+    return replace(here, kept=True, role_before=remote.role, adopted=now)
 
 
 def may_have_left(before: MemberBinding, after: MemberBinding) -> bool:

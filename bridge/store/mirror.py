@@ -21,22 +21,21 @@ from bridge.directory.groups import (
     encode_membership,
 )
 from bridge.directory.users import User, decode_user, encode_user
-from bridge.plan.people import GroupView, Person, UserView
+from bridge.plan.people import BETWEEN, GroupView, Person, UserView
 from bridge.store.redis import Store
 
-_BETWEEN = "\x1f"  # in references; no identifier holds it
 _SLICE = 500
 Command = tuple[Any, ...]
 
 
 def make_ref(directory: str, ident: str) -> str:
     """Return what a user or group is called over all directories."""
-    return f"{directory}{_BETWEEN}{ident}"
+    return f"{directory}{BETWEEN}{ident}"
 
 
 def split_ref(ref: str) -> tuple[str, str]:
     """Return the directory and the id."""
-    directory, _, ident = ref.partition(_BETWEEN)
+    directory, _, ident = ref.partition(BETWEEN)
     return directory, ident
 
 
@@ -47,7 +46,7 @@ def names_key(store: Store, directory: str) -> str:
 
 def name_entry(group: str, name: str) -> str:
     """Return a group's entry in the index: its name in small letters, then its id."""
-    return f"{name.strip().lower()}{_BETWEEN}{group}"
+    return f"{name.strip().lower()}{BETWEEN}{group}"
 
 
 def connections_key(store: Store) -> str:

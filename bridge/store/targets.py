@@ -471,7 +471,7 @@ def read_pause(row: str | None) -> Pause | None:
 
 def _member(row: str) -> MemberBinding:
     read = orjson.loads(row)
-    refs = {name: tuple(read[name]) for name in REFS_OF_USERS if name in read}
+    refs = {name: tuple(read[name]) for name in (*REFS_OF_USERS, "named_by") if name in read}
     others = tuple(Account(**each) for each in read.get("others", ()))
     return MemberBinding(**read | refs | {"state": State(read["state"]), "others": others})
 

@@ -24,7 +24,7 @@ from bridge.store.journal import Entry, Submission
 from bridge.store.redis import open_store
 from bridge.targets.base import UnavailableError
 from bridge.targets.gitbook import GitBook
-from tests.e2e.truth import ACTS, MANY, PLAIN, RARE, STRANGER, Directories, Directory, Rules, gaps
+from tests.e2e.truth import ACTS, EMAILS, MANY, PLAIN, RARE, STRANGER, Directories, Directory, Rules, gaps
 from tests.workers.crash import PLACES, Bomb, Crash, arm, die_and_come_back
 from tests.workers.world import DAY, HOUR, World, playing
 from workers import converge
@@ -69,6 +69,7 @@ class Delivery:
 
     `slices`: each of them ends with its first call, and a page of a list has two items. `jumps`: the clock of
     the installation is set to another day now and then, and back; GitBook's is not.
+    `adopted`: the first of the people is a member before anybody tells of them.
     """
 
     scope: str | None
@@ -78,6 +79,7 @@ class Delivery:
     guard: dict[str, int]
     slices: bool = False
     jumps: bool = False
+    adopted: bool = False
 
 
 deliveries = st.builds(
@@ -87,6 +89,7 @@ deliveries = st.builds(
     st.integers(0, 12),
     st.integers(0, 10_000),
     st.sampled_from([NO_GUARD, WAVES]),
+    st.booleans(),
     st.booleans(),
     st.booleans(),
 )
@@ -206,7 +209,7 @@ async def play(world: World, events: list[DirectoryEvent], how: Delivery, patch:
     late.left = 0  # else what mends the effects may itself be lost, and this ends before it is mended
     world.sleep(HOUR)
     await settle_watches(world)
-    for _ in range(MOST_APPROVALS if how.guard is not NO_GUARD else 0):
+    for _ in range(MOST_APPROVALS if how.adopted or how.guard is not NO_GUARD else 0):
         if not await world.parked():
             break
         await world.approve()
@@ -232,11 +235,15 @@ async def run(valkey: EmbeddedValkey, history: list[Act], how: Delivery) -> list
                 world.sandbox.inject(page_size=2)
                 patch.setattr(converge, "SLICE_SECONDS", 0.0)
                 patch.setattr(tests.workers.world, "MOST_TURNS", 2000)
+            if how.adopted:  # with the role that everybody has whom no rule names
+                world.sandbox.seed_member(EMAILS[0], "read")
             configure(world, how)
             await play(world, [event for each in truth.each for event in each.events], how, patch)
             wrong = gaps(world.sandbox, truth, how.scope, how.rules, adopted)
             if how.jumps:  # whose it is cannot be told: by a clock a day ahead it was there before the call
                 wrong = [each for each in wrong if each != "a team exists twice"]
+            if how.adopted and (how.scope or not names(truth, EMAILS[0])):  # not the bridge's to remove
+                wrong = [each for each in wrong if each != f"{EMAILS[0]} is still a member"]
             wrong += [f"{name} is still due" for name in await world.due()]
             wrong += [f"{name} is held: {why}" for name, why in (await world.parked()).items() if wrong]
             wrong += [f"{name} was given up: {why}" for name, why in (await world.dead()).items()]
@@ -244,6 +251,12 @@ async def run(valkey: EmbeddedValkey, history: list[Act], how: Delivery) -> list
             wrong += strangers_touched(world.sandbox, adopted)
     await store.close()
     return wrong
+
+
+def names(truth: Directories, email: str) -> bool:
+    """Tell whether a directory has told of somebody with an address."""
+    users = (event.user for each in truth.each for event in each.events if event.user)
+    return any((user.email or "").strip().lower() == email for user in users)
 
 
 def seed(sandbox: Sandbox) -> list[str]:

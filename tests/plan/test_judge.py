@@ -25,6 +25,7 @@ from bridge.plan.judge import (
     judge_teams,
     leaving_id,
     removal_id,
+    role_id,
     team_id,
 )
 from bridge.plan.members import NOBODY, MemberBinding, MemberPlan, State, Wanted
@@ -192,12 +193,50 @@ def test_a_pending_invite_and_the_owner_wait() -> None:
     assert owner.hold.final
 
 
+def lower(change: SetRole, binding: MemberBinding | None = None) -> MemberPlan:
+    """Somebody who is to have a lower role."""
+    here = binding or MemberBinding(State.KNOWN, change.id, change.was, ours=True)
+    return MemberPlan(Wanted(change.object, True, token="k"), here, (change,))
+
+
+def test_a_lower_role_of_who_was_there_before_waits_until_it_is_decided() -> None:
+    """Time alone does not let it through; a decision is about this role and no other."""
+    change = SetRole("a", "", "a", "comment", "edit", lowers=True)
+    young = MemberBinding(State.KNOWN, "a", "edit", adopted=100_000)
+    old = replace(young, adopted=0)
+    for binding, held in ((young, True), (old, False), (replace(young, ours=True), False)):
+        [verdict] = judge_lowering(
+            guard(), [(lower(change, binding), change)], Record(now=100_001), Stakes("me")
+        )
+        assert (verdict.hold is not None) == held
+    parked = Held(role_id("a"), "m:a", "", "waits", 1)
+    for token, decided, goes_on in (
+        ("", None, False), ("k comment", YES, True), ("k comment", NO, False), ("k read", YES, False),
+    ):  # fmt: skip
+        answers = {parked.id: replace(decided, token=token)} if decided else {}
+        record = Record({parked.id: parked}, answers, 100_001)
+        [verdict] = judge_lowering(guard(), [(lower(change, old), change)], record, Stakes("me"))
+        assert verdict.goes == goes_on
+
+
+def test_an_admin_by_hand_is_one_whatever_was_known() -> None:
+    """The role was read some time ago; who are the admins was read just now."""
+    change = SetRole("a", "", "a", "read", "edit", lowers=True)
+    [verdict] = judge_lowering(
+        guard(), [(lower(change), change)], Record(now=5), Stakes("me", frozenset("a"))
+    )
+    assert verdict.admin
+    assert verdict.hold
+    assert "last admin" in verdict.hold.reason
+
+
 def test_of_the_last_admins_one_stays() -> None:
     """Whoever goes first is none any more when the next is judged."""
     stakes = Stakes("me", frozenset({"a", "b"}))
     changes = [SetRole(name, "", name, "read", "admin", lowers=True) for name in ("a", "b")]
     changes.append(SetRole("c", "", "c", "read", "edit", lowers=True))
-    assert goes(list(judge_lowering(changes, stakes))) == [True, False, True]
+    lowered = [(lower(change), change) for change in changes]
+    assert goes(list(judge_lowering(guard(), lowered, Record(now=5), stakes))) == [True, False, True]
     plans = [leaver(name, "admin") for name in ("a", "b")]
     record = Record({}, {removal_id(name): YES for name in ("a", "b")}, 5)
     assert goes(list(judge_removals(guard(), plans, record, stakes, Window()))) == [True, False]

@@ -12,7 +12,7 @@ from bridge.settings import Secret
 from bridge.store.commit import Transaction
 from bridge.store.targets import Intent
 from tests.workers.crash import PLACES, Bomb, Crash, arm, die_and_come_back
-from tests.workers.world import SECOND, WRITES, World
+from tests.workers.world import DAY, SECOND, WRITES, World
 from workers import converge, run
 
 
@@ -120,6 +120,7 @@ async def test_a_changed_rule_replans_everyone(world: World) -> None:
     world.configure(teams=[{"group": "W*"}])
     await world.settle()
     assert set(world.teams()) == {"Writers"}
+    world.sleep(DAY)  # then who was adopted is removed like anybody else
     world.configure(members={"groups": ["Writers"]})
     await world.settle()
     assert set(world.members()) == {"ana", "bo", "stranger"}
@@ -175,6 +176,7 @@ async def test_a_crash_anywhere_changes_nothing_about_the_end(
                 await die_and_come_back(world)
         bomb.left = 0
         await world.settle()
+        world.sleep(DAY)  # then who was adopted is removed like anybody else
     right(world)
     assert {call.path for call in world.sandbox.calls_like("DELETE .*/members/")} == {
         f"/v1/orgs/acme/members/{world.sandbox.state.accounts['old@acme.test']}"

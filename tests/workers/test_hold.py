@@ -467,6 +467,135 @@ async def test_the_owner_keeps_the_role_and_others_lose_theirs(world: World) -> 
     assert set(await world.parked()) == {"m:owner"}
 
 
+# members who were there before
+
+
+@pytest.fixture
+async def boss(world: World) -> World:
+    """Boss was a member before any of the two directories told of anybody."""
+    world.sources = [
+        {"name": name, "kind": "okta-workflows", "secrets": [f"{name}-secret"]} for name in ("okta", "hr")
+    ]
+    world.configure(teams=[])
+    world.sandbox.seed_member("boss@acme.test", "create")
+    return world
+
+
+async def test_a_directory_that_names_a_member_once_does_not_evict_them(boss: World) -> None:
+    """However short or long they were named, when it was within the window; nor does time free it."""
+    await boss.hire("boss")
+    await boss.settle()
+    boss.sleep(DAY - HOUR)
+    await boss.fire("boss")
+    await boss.settle()
+    assert "was a member before a directory named them, less than 24 h ago" in (await boss.parked())["m:boss"]
+    [step] = (await boss.plan()).steps
+    assert step.held == (await boss.parked())["m:boss"]
+    boss.sleep(3 * DAY)
+    await boss.settle()
+    assert boss.members() == {"boss": "create"}
+    await boss.approve()
+    await boss.settle()
+    assert (boss.members(), await boss.parked()) == ({}, {})
+
+
+async def test_a_directory_that_only_tells_that_a_member_has_left_does_not_evict_them(boss: World) -> None:
+    """It never had them in."""
+    await boss.tell("user.created", ("boss", "boss@acme.test", False))
+    await boss.settle()
+    assert set(await boss.parked()) == {"m:boss"}
+
+
+async def test_who_was_adopted_longer_ago_leaves_like_any_other(boss: World) -> None:
+    """And so does whom the bridge invited just now, and who was adopted before that was written down."""
+    await boss.hire("boss")
+    await boss.settle()
+    boss.sleep(DAY)
+    await boss.hire("ana")
+    await boss.settle()
+    await boss.fire("boss", "ana")
+    await boss.settle()
+    assert (boss.members(), await boss.parked()) == ({}, {})
+
+
+async def test_a_member_whom_another_directory_knows_is_not_evicted(boss: World) -> None:
+    """Okta has them outside the scope and did not bring them; what hr says of them is not enough, ever."""
+    boss.configure(members={"groups": ["Users"]})
+    await boss.hire("boss")
+    await boss.tell("user.created", ("b2", "boss@acme.test", True), directory="hr")
+    await boss.tell("group.user_added", ("b2", None, None), ("g1", "Users"), directory="hr")
+    await boss.settle()
+    boss.sleep(30 * DAY)
+    await boss.tell("user.deleted", ("b2", None, None), directory="hr")
+    await boss.settle()
+    assert "was a member before, and okta knows them too" in (await boss.parked())["m:boss"]
+    await boss.fire("boss")
+    await boss.settle()
+    assert set(await boss.parked()) == {"m:boss"}
+
+
+async def test_who_left_both_directories_that_had_them_is_removed(boss: World) -> None:
+    """That they are inactive in one of them is its own word."""
+    await boss.hire("boss")
+    await boss.tell("user.created", ("b2", "boss@acme.test", True), directory="hr")
+    await boss.settle()
+    boss.sleep(2 * DAY)
+    await boss.active("boss", False)
+    await boss.settle()
+    assert boss.members() == {"boss": "create"}
+    await boss.tell("user.deleted", ("b2", None, None), directory="hr")
+    await boss.settle()
+    assert (boss.members(), await boss.parked()) == ({}, {})
+
+
+async def test_a_directory_does_not_demote_a_member_whom_it_names(boss: World) -> None:
+    """A lower role waits; approved, it is set; rejected, they keep theirs until the rules want another."""
+    boss.configure(roles=[{"group": "Readers", "role": "read"}, {"group": "Writers", "role": "comment"}])
+    await boss.hire("boss")
+    await boss.group("g1", "Writers", "boss")
+    await boss.settle()
+    held = await boss.held("m:boss")
+    assert (boss.members(), held.final, held.kind) == ({"boss": "create"}, False, "role")
+    [step] = (await boss.plan()).steps
+    assert step.held == held.reason
+    await boss.reject()
+    await boss.settle()
+    assert (boss.members(), await boss.parked()) == ({"boss": "create"}, {})
+    await boss.group("g2", "Readers", "boss")
+    await boss.settle()
+    assert "given a lower role only when a person approves" in (await boss.parked())["m:boss"]
+    await boss.approve()
+    await boss.settle()
+    assert (boss.members(), await boss.parked()) == ({"boss": "read"}, {})
+    assert await boss.store.call("HLEN", boss.docs.key("decision")) == 0
+
+
+async def test_an_approved_lower_role_survives_an_outage(boss: World) -> None:
+    """What a person decided is asked for until it is done."""
+    boss.configure(roles=[{"group": "Writers", "role": "comment"}])
+    await boss.hire("boss")
+    await boss.group("g1", "Writers", "boss")
+    await boss.settle()
+    await boss.approve()
+    boss.sandbox.inject(next=[{"match": "PATCH", "fault": "503", "times": 5}])
+    await boss.settle()
+    assert (boss.members(), await boss.parked()) == ({"boss": "comment"}, {})
+
+
+async def test_who_was_made_the_last_admin_by_hand_keeps_the_role(world: World) -> None:
+    """What the bridge has known of a role is not what counts."""
+    world.configure(roles=[{"group": "Editors", "role": "edit"}])
+    await world.hire("ana")
+    await world.group("g1", "Editors", "ana")
+    await world.settle()
+    world.sandbox.state.change(world.sandbox.members()["ana@acme.test"], role="admin")
+    world.sandbox.state.change(world.sandbox.owner, role="read")
+    await world.take_out("g1", "ana")
+    await world.settle()
+    assert world.members() == {"ana": "admin"}
+    assert "last admin" in (await world.parked())["m:ana"]
+
+
 # removals that GitBook does not make
 
 

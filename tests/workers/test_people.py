@@ -8,7 +8,7 @@ import pytest
 from bridge.plan.members import State
 from bridge.settings import Role
 from bridge.targets.base import Invited
-from tests.workers.world import HOUR, MINUTE, World
+from tests.workers.world import DAY, HOUR, MINUTE, World
 
 ALLOW = {"admin_grants": "allow"}
 ROLES = {
@@ -120,6 +120,7 @@ async def test_a_role_from_before_is_kept_until_a_rule_names_it(world: World) ->
     await world.hire("ana")
     await world.settle()
     assert (world.members(), world.writes()) == ({"ana": "create"}, [])
+    world.sleep(DAY)  # before that a lower role is held
     await world.group("g1", "Editors", "ana")
     await world.settle()
     assert world.members() == {"ana": "edit"}
