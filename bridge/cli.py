@@ -16,7 +16,7 @@ COMMANDS = {
     "status": "status", "plan": "plan", "parked": "held", "approve": "held", "reject": "held", "dead": "held",
     "retry": "held", "pause": "targets", "resume": "targets", "audit": "audit", "report": "report",
     "source": "source", "sandbox": "sandbox",
-    "directory": "directory", "erase": "erase",
+    "directory": "directory", "erase": "erase", "data": "data",
     "alerts": "alerts",
 }  # fmt: skip
 

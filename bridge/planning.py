@@ -17,6 +17,7 @@ from bridge.plan.changes import (
     SetRole,
     UpdateTeamMembers,
 )
+from bridge.plan.doubt import doubted
 from bridge.plan.judge import (
     Leaving,
     Losses,
@@ -29,6 +30,7 @@ from bridge.plan.judge import (
     invite_id,
     judge_adoption,
     judge_deletion,
+    judge_frozen_invites,
     judge_grant,
     judge_invites,
     judge_lowering,
@@ -58,10 +60,12 @@ from bridge.plan.teams import (
 )
 from bridge.settings import Settings, TargetSettings
 from bridge.store import counts
+from bridge.store.epoch import Stale, read_stale, stale_doubt
+from bridge.store.holders import counting, read_journals_there
 from bridge.store.journal import Journal
 from bridge.store.listings import MEMBERS, TEAMS, ListingStore
 from bridge.store.mirror import MirrorStore, directory_name, split_ref
-from bridge.store.targets import MEMBER, TEAM, TargetStore
+from bridge.store.targets import MEMBER, TEAM, Cause, TargetStore
 from bridge.strangers import find_strangers
 from bridge.targets.base import RefusedError, RemoteMember, RemoteTeam, Target
 from bridge.targets.lists import (
@@ -82,7 +86,8 @@ async def make_plan(
 
     It reads the target where something is not known, and writes nothing anywhere. Raises TargetError.
     """
-    draft = Draft(target, store, client, now, await followed(settings, target, store), await store.teams())
+    names, there = await followed(settings, target, store), await read_journals_there(store)
+    draft = Draft(target, store, client, now, names, await store.teams(), there, await _stale(store))
     objects = await _objects(store)
     draft.titles = {name[2:] for name in objects if name.startswith(TEAM)} & draft.teams.keys()
     plan = await _work_out(draft, {name[2:] for name in objects if name.startswith(MEMBER)})
@@ -102,9 +107,15 @@ async def plan_without(
     names = await followed(settings, target, store) - {directory}
     teams = await store.teams()
     left = {title: _without(team, directory) for title, team in teams.items()}
-    draft = Draft(target, store, client, now, names, left, without={directory})
+    there = await read_journals_there(store) - {directory}
+    stale = await _stale(store)
+    draft = Draft(target, store, client, now, names, left, there, stale, without={directory})
     draft.titles = {title for title in teams if teams[title] != left[title]}
     return await _work_out(draft, await _everyone_in(store, directory))
+
+
+async def _stale(store: TargetStore) -> Stale | None:
+    return read_stale(await store.store.call("GET", store.store.key("stale")))
 
 
 def _without(team: TeamBinding, directory: str) -> TeamBinding:
@@ -191,6 +202,8 @@ async def _rejected(draft: "Draft") -> list[str]:
 class Draft:
     """A plan in the making: what the worker would know at each of its steps.
 
+    `journals`: those of directories that are there; `stale`: why the data may not act by themselves;
+    `causes`: by object, the last event about it;
     `titles`: of the teams to look at; `renamed`: ids of those that get another title; `shut`: titles that
     nobody can get into now, and why; `closed`: titles whose team is not adopted; `rosters`: who is in teams
     that would be adopted (e-mails); `coming`: who would be invited; `gone`: who would be removed,
@@ -205,6 +218,9 @@ class Draft:
     now: int
     names: set[str]
     teams: dict[str, TeamBinding]
+    journals: set[str] = field(default_factory=set)
+    stale: Stale | None = None
+    causes: dict[str, Cause] = field(default_factory=dict)
     titles: set[str] = field(default_factory=set)
     renamed: set[str] = field(default_factory=set)
     shut: dict[str, str] = field(default_factory=dict)
@@ -309,6 +325,8 @@ class Draft:
         for person in await mirror.people(sorted(emails), self.names):
             self.persons[person.email] = person
             self.wanted[person.email] = want(person, self.target)
+        if self.stale:
+            self.causes |= await self.store.causes([MEMBER + email for email in emails])
         await self._read([email for email in emails if email in self.persons])
         self.plan()
 
@@ -343,6 +361,8 @@ class Draft:
 
     def plan(self) -> None:
         """Plan everyone anew."""
+        there = counting(self.names, self.journals)
+        self.wanted = doubted(self.wanted, self.persons, self.bindings, there, self._untold)
         before = before_moving(former_addresses(self.persons.values()), self.wanted, self.bindings)
         self.plans = {
             email: plan_member(
@@ -351,6 +371,9 @@ class Draft:
             )
             for email, wanted in sorted(self.wanted.items())
         }  # fmt: skip
+
+    def _untold(self, email: str) -> str:
+        return stale_doubt(self.stale, self.causes.get(MEMBER + email, Cause()).event)
 
     async def adopt(self) -> list[Step]:
         """Bind the teams that are there already; who is in them is planned for, too."""
@@ -466,6 +489,9 @@ class Draft:
     async def _invites(self, invites: list[Invite]) -> list[Step]:
         idents = [invite_id(invite.object) for invite in invites]
         record = await counts.record_of(self.store, idents, self.now)
+        frozen = list(zip(invites, judge_frozen_invites(invites, self.wanted, record), strict=True))
+        waiting = [step for invite, verdict in frozen if verdict.hold for step in _step(invite, verdict)]
+        invites = [invite for invite, verdict in frozen if verdict.goes]
         invited = await counts.count(self.store, counts.INVITES, self.start)
         tokens = {email: wanted.token for email, wanted in self.wanted.items()}
         steps: list[Step] = []
@@ -474,7 +500,7 @@ class Draft:
         for invite, verdict in zip(invites, verdicts, strict=True):
             steps += _step(invite, verdict)
             self.coming |= {invite.object} if verdict.goes else set()
-        return steps
+        return waiting + steps
 
     async def _seats(self, invites: Collection[Invite]) -> int:
         """Return how many members there are when these are invited; those who were removed are gone."""

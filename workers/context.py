@@ -14,6 +14,7 @@ from bridge.directories.base import Directory
 from bridge.directories.okta import okta_of
 from bridge.settings import Settings, SourceSettings, TargetSettings
 from bridge.store.clock import Clock, machine_ms
+from bridge.store.epoch import EpochFile, Known
 from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
 from bridge.store.redis import Store
@@ -32,7 +33,8 @@ class Worker:
     way are about; `greeted`: targets that were
     looked at since the start; `walked`: how far each hash was looked through for what is over;
     `tallies`: what was counted and Redis does not know yet; `clock`: unix ms, of what is stored;
-    `signing_clock`: unix seconds, told to those who compare it with a clock of their own.
+    `signing_clock`: unix seconds, told to those who compare it with a clock of their own; `known`: what is
+    remembered of the data, None until they were taken up; `file`: where that is kept outside of Redis.
     """
 
     settings: Settings
@@ -47,6 +49,8 @@ class Worker:
     greeted: set[str] = field(default_factory=set)
     walked: dict[str, int] = field(default_factory=dict)
     tallies: Tallies = field(default_factory=Tallies)
+    known: Known | None = None
+    file: EpochFile | None = None
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.get_logger)
 
     @property

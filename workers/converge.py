@@ -17,6 +17,8 @@ from bridge.plan.teams import is_renamed
 from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
 from bridge.store.departures import read_departures
+from bridge.store.epoch import Stale, begin, read_stale
+from bridge.store.holders import journals_there
 from bridge.store.lease import Lease, acquire
 from bridge.store.listings import ListingStore, read_listings
 from bridge.store.marked import note_replanned, questions, read_cursors, read_marked
@@ -106,7 +108,7 @@ async def _begin(worker: Worker, target: TargetSettings, store: TargetStore, lea
         [("GET", store.key("state")), ("HGETALL", kept.key), ("HGETALL", kept.pages_key)]
     )
     return Run(
-        worker, target, store, worker.client(target), lease, names, read_state(state),
+        worker, target, store, worker.client(target), lease, names, state=read_state(state),
         ends=time.monotonic() + SLICE_SECONDS, listings=read_listings(listings),
         pages={name: int(number) for name, number in pages.items()},
     )  # fmt: skip
@@ -197,8 +199,14 @@ async def _replan(run: Run) -> bool:
     run.names = await followed(run.worker.settings, run.target, run.store)
     wanted, key = plan_hash(run.target, run.names), run.store.key("plan")
     cursors = await read_cursors(run.worker.store)
-    planned, *kept = await run.worker.store.calls([("GET", key), *questions(run.store)])
-    changed, behind = planned != wanted, read_marked(kept).behind(cursors, run.names)
+    asked = [("GET", run.worker.store.key(what)) for what in ("epoch", "beat", "stale")]
+    epoch, beat, text, planned, *kept = await run.worker.store.calls(
+        [*asked, ("GET", key), *questions(run.store)]
+    )
+    run.stale = read_stale(text) or await _replaced(run, epoch or "", int(beat or 0))
+    told = read_marked(kept)
+    run.journals = journals_there(cursors, told, departures)
+    changed, behind = planned != wanted, told.behind(cursors, run.names)
     if not (changed or behind):
         return True
     names = run.store.key("followed")
@@ -221,6 +229,15 @@ async def _replan(run: Run) -> bool:
         raise LeaseLostError(run.lease.key)
     run.worker.log.info("target.replanned", target=run.target.name, changed=changed, directories=len(marked))
     return True
+
+
+async def _replaced(run: Run, epoch: str, beat: int) -> Stale | None:
+    """Return why the data may not act if they were replaced just now, so that nobody has noted it yet."""
+    store, known = run.worker.store, run.worker.known
+    if known is None or known.goes_on(epoch, beat):
+        return None
+    run.worker.known = await begin(store, known)
+    return read_stale(await store.call("GET", store.key("stale")))
 
 
 # one step

@@ -258,7 +258,8 @@ class _Slice:
                 yield uids
 
     async def _used(self, gid: str) -> bool:
-        return bool(await self.concern.objects({GROUP + make_ref(self.directory, gid)}))
+        ref = make_ref(self.directory, gid)
+        return bool(await self.concern.objects({GROUP + ref})) or await self.concern.has_teams(ref)
 
 
 def _pair(note: Note) -> Pair:

@@ -22,6 +22,7 @@ from bridge.plan.judge import (
     invite_id,
     judge_adoption,
     judge_deletion,
+    judge_frozen_invites,
     judge_grant,
     judge_invites,
     judge_lowering,
@@ -34,7 +35,7 @@ from bridge.plan.judge import (
     role_token,
     team_id,
 )
-from bridge.plan.members import MemberBinding, MemberPlan, State
+from bridge.plan.members import MemberBinding, MemberPlan, State, Wanted
 from bridge.plan.teams import TeamBinding
 from bridge.store import counts
 from bridge.store.mirror import Command
@@ -292,6 +293,28 @@ async def guard_lowering(run: Run, lowered: Sequence[tuple[MemberPlan, SetRole]]
 def role_lowered(run: Run, email: str) -> list[Command]:
     """Return the commands that let go of it: somebody has got the lower role that was held or decided."""
     return run.store.unpark(role_id(email))
+
+
+async def guard_frozen_invites(run: Run, invites: list[Invite], wanted: Mapping[str, Wanted]) -> list[Invite]:
+    """Return the invites without those of people for whom the data may not act: these wait for a person."""
+    if not any(wanted[each.object].frozen for each in invites):
+        return invites
+    idents = [invite_id(each.object) for each in invites]
+    record = await counts.record_of(run.store, idents, run.now)
+    go: list[Invite] = []
+    commands: list[Command] = []
+    verdicts = judge_frozen_invites(invites, wanted, record)
+    for ident, invite, verdict in zip(idents, invites, verdicts, strict=True):
+        if verdict.hold:
+            held = Held(
+                ident, "m:" + invite.object, invite.describe(), verdict.hold.reason, run.now,
+                token=wanted[invite.object].token, kind=invite.verb,
+            )  # fmt: skip
+            commands += _hold(run, held, record.parked.get(ident), invite.why)
+        elif verdict.goes:
+            go.append(invite)
+    await run.commit(commands)
+    return go
 
 
 async def guard_invites(

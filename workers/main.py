@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bridge.logs import configure_logs
 from bridge.settings import Settings, SettingsError, TargetSettings, read_settings
 from bridge.store.clock import Clock, keep_time, process_name
 from bridge.store.durability import UnsafeRedisError, require_safe
+from bridge.store.epoch import EpochFile, begin, end_when_heard, live, read_stale
 from bridge.store.marked import questions, read_cursors, read_marked
 from bridge.store.presence import tell_alive, tell_gone
 from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
@@ -41,6 +43,7 @@ CALLS_PER_JOB = 45  # so many, tries included: each may take as long as the targ
 DRAIN_SECONDS = 10
 SWEEP_SECONDS = 1.0
 SWEEPS_AT_ONCE = 10
+REMEMBER_EVERY = 5  # beats
 _LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
 log = structlog.get_logger()
 
@@ -155,11 +158,24 @@ async def _has_work(worker: Worker, target: TargetSettings, now: int, cursors: M
 
 async def keep_alive(worker: Worker) -> None:
     """Tell that this worker lives, so that `bridge status` can count it, and what it has counted itself."""
-    while True:
+    for number in count(1):
         with contextlib.suppress(*STORE_ERRORS):
             await tell_alive(worker.store, worker.name, worker.clock())
             await worker.tell_tallies()
+            await _live(worker, number % REMEMBER_EVERY == 0)
         await asyncio.sleep(2)
+
+
+async def _live(worker: Worker, remember: bool) -> None:
+    """Live in the data that are known; now and then remember it outside of Redis, too."""
+    if worker.known is None:
+        return
+    worker.known = await live(worker.store, worker.known)
+    if remember:
+        if worker.file:
+            worker.file.write(worker.known)
+        if await end_when_heard(worker.store, worker.settings):
+            log.info("data.heard")
 
 
 def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
@@ -182,14 +198,14 @@ def make_arq(worker: Worker, pool: ArqRedis) -> ArqWorker:
     )  # fmt: skip
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, file: EpochFile | None = None) -> None:
     """Work until SIGTERM or SIGINT; start arq again whenever it ends for another reason.
 
     arq ends when Redis goes away under load (facts/redis-arq.md), and nothing of ours is lost by it.
-    Raises SchemaError and UnsafeRedisError.
+    `file`: where it is kept which data were there last. Raises SchemaError and UnsafeRedisError.
     """
     clock = Clock()
-    worker = Worker(settings, open_store(settings.redis), clock, lambda: clock() / 1000)
+    worker = Worker(settings, open_store(settings.redis), clock, lambda: clock() / 1000, file=file)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stopping.set)
@@ -216,6 +232,7 @@ async def _prepare(worker: Worker) -> None:
                 await worker.clock.sync(worker.store)
             await prepare_schema(worker.store)
             await arrive(worker)
+            await _take_up(worker)
             return
         except STORE_ERRORS as error:
             log.warning("worker.waits_for_redis", error=type(error).__name__)
@@ -223,9 +240,20 @@ async def _prepare(worker: Worker) -> None:
                 await asyncio.wait_for(worker.stopping.wait(), _LOOK_AGAIN)
 
 
+async def _take_up(worker: Worker) -> None:
+    """Look whether the data are those that were there last, and remember them."""
+    worker.known = await begin(worker.store, worker.file.read() if worker.file else None)
+    if worker.file:
+        worker.file.write(worker.known)
+    if stale := read_stale(await worker.store.call("GET", worker.store.key("stale"))):
+        log.error("data.stale", kind=stale.kind, reason=stale.reason)
+
+
 async def _leave(worker: Worker, alive: asyncio.Task[None]) -> None:
     await end_task(alive)
     await worker.tell_tallies()
+    if worker.file and worker.known:
+        worker.file.write(worker.known)
     with contextlib.suppress(*STORE_ERRORS):
         await tell_gone(worker.store, worker.name)
     await worker.close()
@@ -278,7 +306,7 @@ def main() -> None:
     configure_logs(settings.logs)
     logging.getLogger("arq").setLevel(logging.WARNING)
     try:
-        asyncio.run(run_worker(settings))
+        asyncio.run(run_worker(settings, EpochFile(Path(sys.argv[1]), settings)))
     except (SchemaError, UnsafeRedisError) as error:
         sys.exit(str(error))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.plan.changes import INVITES_AT_ONCE, Invite, MarkSSO, Remove, SetRole
+from bridge.plan.doubt import doubted
 from bridge.plan.judge import grant_id, invite_id, removal_id
 from bridge.plan.members import (
     ADMIN,
@@ -82,6 +83,7 @@ async def plan_people(run: Run, people: People) -> None:
     read, error = await read_some_members(run, unread, leaving)
     known |= read
     people.set_aside([email for email in unread if email not in read], error)
+    people.wanted = doubted(people.wanted, people.persons, known, run.counts, run.untold)
     teams = await run.store.teams()
     before = await _before(run, people)
     absent = MemberBinding(State.ABSENT)
@@ -242,6 +244,7 @@ async def _invite_all(run: Run, people: People, granted: Mapping[str, Mapping[st
         change for plan in people.plans.values() for change in plan.changes if isinstance(change, Invite)
     ]
     tokens = {email: wanted.token for email, wanted in people.wanted.items()}
+    wanted = await hold.guard_frozen_invites(run, wanted, people.wanted)
     try:
         invites, held = await hold.guard_invites(
             run, sorted(wanted, key=lambda change: change.sort_key), tokens

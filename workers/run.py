@@ -13,7 +13,9 @@ from bridge.plan.members import MemberBinding
 from bridge.plan.teams import TeamBinding
 from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError, Transaction
+from bridge.store.epoch import Stale, stale_doubt
 from bridge.store.history import History
+from bridge.store.holders import counting
 from bridge.store.lease import Lease
 from bridge.store.listings import Listing, ListingStore
 from bridge.store.mirror import Command
@@ -66,7 +68,8 @@ class PausedError(TargetDownError):
 class Run:
     """A convergence while its lease is held.
 
-    `names`: configured names of the directories it follows; `later`: objects of this step that are not
+    `names`: configured names of the directories it follows; `journals`: those of directories that are
+    there; `stale`: why the data may not act by themselves; `later`: objects of this step that are not
     done as a whole, and when to look again (unix ms); `outdated`: those of them whose plan does not hold
     any more, so nothing else is done about them in this step; `buried`: objects given up in this step;
     `held_back`: objects that a call of an earlier worker may still change, and until when; `refused`,
@@ -86,6 +89,8 @@ class Run:
     client: GitBook
     lease: Lease
     names: set[str]
+    journals: set[str] = field(default_factory=set)
+    stale: Stale | None = None
     state: TargetState = field(default_factory=TargetState)
     later: dict[str, int] = field(default_factory=dict)
     outdated: set[str] = field(default_factory=set)
@@ -156,6 +161,15 @@ class Run:
     def now(self) -> int:
         """Return the time in unix milliseconds."""
         return self.worker.clock()
+
+    @property
+    def counts(self) -> Callable[[str], bool]:
+        """Return what tells of a user's ref whether the mirror must have them, if they ever were there."""
+        return counting(self.names, self.journals)
+
+    def untold(self, email: str) -> str:
+        """Return why the data may not act for somebody, "" when they may."""
+        return stale_doubt(self.stale, self.causes.get(MEMBER + email, Cause()).event)
 
     @property
     def over(self) -> bool:

@@ -18,6 +18,9 @@ async def index_groups(run: Run, works: Sequence[Work]) -> None:
     commands: list[Command] = []
     for ref in sorted(refs):
         view, exists = views.get(ref, (None, False))
+        if view is None and before.get(ref) and run.counts(ref):  # lost, not deleted: its teams stay its own
+            run.worker.log.error("group.missing", target=run.target.name, group=split_ref(ref)[1])
+            continue
         inside = exists and directory_name(split_ref(ref)[0]) in run.names
         titles = titles_of(run.target.teams, view) if view and inside else ()
         changed |= _remap(teams, ref, before.get(ref, ()), titles)

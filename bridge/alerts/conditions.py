@@ -9,19 +9,20 @@ from bridge.alerts.reading import REFUSED_WINDOW, Items, Reading
 from bridge.operators.health import JournalHealth
 from bridge.settings import AlertSettings, ConditionKind
 from bridge.store.clock import differs
+from bridge.store.epoch import Stale
 from bridge.store.front import Refusals
 
 STUCK_AFTER = 300_000  # ms without any event processed while one waits
 WELL_AFTER = 60_000  # ms that an API has to be well: one that takes every second call is not
 TARGET, SOURCE, DIRECTORY, JOURNAL = "target", "source", "directory", "journal"
-CLOCKS = "clocks"
+CLOCKS, DATA = "clocks", "data"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What a condition is about.
 
-    `about`: TARGET, SOURCE, DIRECTORY, JOURNAL or CLOCKS; `name`: as in the configuration.
+    `about`: TARGET, SOURCE, DIRECTORY, JOURNAL, CLOCKS or DATA; `name`: as in the configuration.
     """
 
     about: str
@@ -134,6 +135,7 @@ def _watches(reading: Reading, alert: AlertSettings) -> Iterator[_Watch]:
     for name, directory in reading.health.directories.items():
         kind: ConditionKind = "ended" if directory.ended else "orphaned"
         yield _Watch(kind, Subject(DIRECTORY, name), partial(_orphaned, directory.active, now))
+    yield _Watch("stale", Subject(DATA), partial(_stale, reading.health.stale))
     yield _Watch("stuck", Subject(JOURNAL), partial(_stuck, reading.health.journal, now))
     wrong = sum(differs(ahead) for ahead in reading.health.clocks.values())
     yield _Watch("clock", Subject(CLOCKS), partial(_wrong_clocks, wrong, now))
@@ -203,6 +205,10 @@ def _wrong_clocks(wrong: int, now: int, seen: Seen | None) -> _Answer:
     number = wrong or (seen.number if seen else 0)
     seen = _lasting(wrong > 0, 0, now, seen)
     return (replace(seen, number=number), _Holds(seen.since, number)) if seen else (None, None)
+
+
+def _stale(stale: Stale | None, _seen: Seen | None) -> _Answer:
+    return None, _Holds(stale.since) if stale else None
 
 
 def _stuck(journal: JournalHealth, now: int, seen: Seen | None) -> _Answer:

@@ -49,6 +49,10 @@ _NEW = {
         "{name}: the sender has ended this connection, seen since {since}; {count} in it and will not be "
         "removed when they leave: let it go with `bridge directory forget {name}`"
     ),
+    "stale": (
+        "The data in Redis are not those that were there last, seen since {since}: what they alone would "
+        "remove or invite is held: see `bridge status`"
+    ),
     "stuck": "No event is processed since {since}, {count}: see `bridge status` and the workers' logs",
     "clock": (
         "{count} on a machine whose clock is not Redis', since {since}; one of them is wrong: see `bridge "
@@ -71,6 +75,7 @@ _OVER = {
     "silent": "{name}: deliveries come again",
     "orphaned": "{name}: a source speaks for the directory again, or nobody is active in it",
     "ended": "{name}: the connection tells something again, or nobody is active in it",
+    "stale": "The data in Redis count again",
     "stuck": "Events are processed again",
     "clock": "The clocks of all machines agree with Redis' again",
 }

@@ -32,6 +32,7 @@ from bridge.settings import (
 )
 from bridge.store.clock import Clock, differences_commands, differs, read_differences, say_difference
 from bridge.store.durability import SAFE, read_config, replica_risks, risks
+from bridge.store.epoch import OLD, EpochFile, judge, look, read_stale
 from bridge.store.journal import Journal
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.targets.base import (
@@ -103,7 +104,7 @@ def print_findings(findings: list[Finding]) -> None:
 async def examine(settings: Settings, path: Path) -> list[Finding]:
     """Return what was found, in the order of the file."""
     redis, sources, targets = await asyncio.gather(
-        _reach_redis(settings),
+        _reach_redis(settings, path),
         asyncio.gather(*(_look_at_source(source, settings) for source in settings.sources)),
         asyncio.gather(*(_reach_target(each, settings.logs.personal_data) for each in settings.targets)),
     )
@@ -179,16 +180,27 @@ async def _reach_api(source: SourceSettings) -> Finding:
 # Redis
 
 
-async def _reach_redis(settings: Settings) -> list[Finding]:
+async def _reach_redis(settings: Settings, path: Path) -> list[Finding]:
     """Return what is to be said of Redis, and of the directories that it knows."""
     store = open_store(settings.redis, _SECONDS)
     try:
         found = await _look_at_redis(settings.redis, store)
-        return found if len(found) == 1 else [*found, *await _directories(settings, store)]
+        if len(found) == 1:
+            return found
+        return [*found, *await _data(settings, path, store), *await _directories(settings, store)]
     except STORE_ERRORS as error:
         return [bad("redis", f"it does not answer any more: {_said(error)}")]
     finally:
         await store.close()
+
+
+async def _data(settings: Settings, path: Path, store: Store) -> list[Finding]:
+    """Tell when the data are not those that were there last, whether or not a worker has seen it yet."""
+    seen = await look(store)
+    stale = read_stale(seen.text) or judge(EpochFile(path, settings).read(), seen)
+    if stale is None:
+        return []
+    return [warn("redis.data", stale.reason) if stale.kind == OLD else bad("redis.data", stale.reason)]
 
 
 async def _directories(settings: Settings, store: Store) -> list[Finding]:

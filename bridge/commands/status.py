@@ -24,6 +24,7 @@ from bridge.operators.orphans import DirectoryHealth
 from bridge.operators.waits import Wait, read_waits
 from bridge.settings import Settings, SourceSettings
 from bridge.store.clock import differs, say_difference
+from bridge.store.epoch import Stale
 from bridge.store.listings import Listing
 from bridge.store.notices import KeptNotice, read_notices
 from bridge.store.redis import Store
@@ -37,10 +38,11 @@ async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
     targets = {}
     for target in settings.targets:
         waits = await read_waits(TargetStore(store, target_id(target)), health.at)
-        row = _describe_target(health.targets[target.name], health.directories.values())
+        row = _describe_target(health.targets[target.name], health.directories.values(), health.stale)
         targets[target.name] = row | {"waits": [_describe_wait(wait) for wait in waits]}
     return {
         "journal": _describe_journal(health.journal),
+        "data": _describe_data(health.stale),
         "targets": targets,
         "workers": health.workers,
         "clocks": dict(health.clocks),
@@ -59,11 +61,21 @@ def _describe_journal(journal: JournalHealth) -> dict[str, Any]:
     return {name: getattr(journal, name) for name in names}
 
 
-def _describe_target(target: TargetHealth, directories: Iterable[DirectoryHealth]) -> dict[str, Any]:
-    """Return its row; where it is well the reason may still say what is not: a directory without a source."""
+def _describe_data(stale: Stale | None) -> dict[str, Any]:
+    """Return whether the data are those that were there last."""
+    if stale is None:
+        return {"state": "ok", "reason": None, "since": None}
+    return {"state": stale.kind, "reason": stale.reason, "since": moment(stale.since)}
+
+
+def _describe_target(
+    target: TargetHealth, directories: Iterable[DirectoryHealth], stale: Stale | None
+) -> dict[str, Any]:
+    """Return its row; where it is well the reason may still say what is not."""
     resumes = moment(target.resumes_at * 1000)
-    orphans = [f"directory {each.name}: {each.reason}" for each in directories if target.name in each.targets]
-    reasons = [target.reason] if target.reason else orphans
+    found = [stale.reason] if stale else []
+    found += [f"directory {each.name}: {each.reason}" for each in directories if target.name in each.targets]
+    reasons = [target.reason] if target.reason else found
     reasons += [target.reading.describe()] if target.reading else []
     told = {"state": target.state, "reason": "; ".join(reasons) or None, "resumes_at": resumes}
     return asdict(target.counts) | told | {"reading": _describe_reading(target.reading)}
@@ -126,6 +138,8 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
         out.print(
             f"{journal['too_old']} event(s) were refused: they had happened too long ago (retention.journal)."
         )
+    if told["data"]["reason"]:
+        out.print(told["data"]["reason"], style="red", markup=False, highlight=False, soft_wrap=True)
     _print_targets(told["targets"])
     _print_sources(told["sources"])
     for name, row in told["directories"].items():

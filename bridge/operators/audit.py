@@ -17,7 +17,18 @@ from bridge.store.audit import Audit, Deed, read_deed
 from bridge.store.history import Row, read_row
 from bridge.store.redis import Store
 
-ACTIONS = ("approved", "rejected", "retried", "replayed", "paused", "resumed", "forgot", "kept", "erased")
+ACTIONS = (
+    "approved",
+    "rejected",
+    "retried",
+    "replayed",
+    "paused",
+    "resumed",
+    "forgot",
+    "kept",
+    "erased",
+    "trusted",
+)
 REMOVED, JOINED = "removed", "joined"
 KINDS = (*ACTIONS, REMOVED, JOINED)
 _PROVEN = {Remove.verb: REMOVED, Invite.verb: JOINED}

@@ -12,6 +12,7 @@ from bridge.operators.orphans import DirectoryHealth, read_directories
 from bridge.operators.pages import id_time
 from bridge.settings import Settings, SourceSettings, TargetSettings
 from bridge.store.clock import differences_commands, read_differences
+from bridge.store.epoch import Stale, read_stale
 from bridge.store.front import FrontNews, FrontStore
 from bridge.store.journal import START, Journal
 from bridge.store.listings import Listing, ListingStore, read_listings
@@ -119,6 +120,7 @@ class Health:
     """All of it at one time (unix ms). `workers`: how many live; the rest by its configured name.
 
     `clocks`: by process, how many seconds its machine's clock is ahead of Redis' (less than 0: behind).
+    `stale`: why the data may not act by themselves.
     """
 
     at: int
@@ -128,6 +130,7 @@ class Health:
     sources: Mapping[str, SourceHealth]
     directories: Mapping[str, DirectoryHealth] = field(default_factory=dict)
     clocks: Mapping[str, float] = field(default_factory=dict)
+    stale: Stale | None = None
 
 
 async def read_health(settings: Settings, store: Store, now: int) -> Health:
@@ -142,6 +145,7 @@ async def read_health(settings: Settings, store: Store, now: int) -> Health:
         await _read_sources(settings, store, now),
         await read_directories(settings, store),
         read_differences(*told),
+        read_stale(await store.call("GET", store.key("stale"))),
     )
 
 

@@ -85,6 +85,10 @@ class Case:
         return bool(at) and self.now - at < self.guard.window * 1000
 
 
+def _doubted(case: Case) -> str | None:
+    return case.plan.wanted.doubt or None
+
+
 def _moved(case: Case) -> str | None:
     if case.removal.moved_to:
         return "the user's address changed; the old account may hold content: approve to remove it"
@@ -131,7 +135,7 @@ def _not_brought(case: Case) -> str | None:
 
 # Why a removal waits for a person whatever its number; the first that holds is the one people read.
 REASONS: tuple[Callable[[Case], str | None], ...] = (
-    _moved, _is_admin, _was_admin, _protected, _outvoted, _not_brought,
+    _doubted, _moved, _is_admin, _was_admin, _protected, _outvoted, _not_brought,
 )  # fmt: skip
 
 

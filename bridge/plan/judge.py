@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from bridge.plan.accounts import Account
 from bridge.plan.adopted import why_not_lowered
 from bridge.plan.changes import Invite, Remove, SetRole
+from bridge.plan.doubt import is_over
 from bridge.plan.guard import (
     Fresh,
     Hold,
@@ -198,7 +199,7 @@ def _judge_removal(
         parked.token,
         NOBODY,
     )  # a forgotten directory frees nobody, either
-    if parked and held and not _outdated(parked, removal):
+    if parked and held and not _outdated(parked, plan.wanted, removal):
         return Hold(parked.reason)
     return None
 
@@ -244,14 +245,16 @@ def _excepted_before(record: Record, ident: str, token: str) -> Hold | None:
     return Hold(FORGOTTEN_REASON) if lasts and token == NOBODY else None
 
 
-def _outdated(parked: Held, removal: Remove) -> bool:
+def _outdated(parked: Held, wanted: Wanted, removal: Remove) -> bool:
     """Tell whether what someone was held for is not so any more.
 
     Whose address changed and who then left altogether is a leaver like any other, and so is whose
-    invite was accepted.
+    invite was accepted, and of whom there is no doubt any more.
     """
     moved = "address changed" in parked.reason
-    return parked.reason == PENDING_REASON or (moved and not removal.moved_to)
+    return (
+        parked.reason == PENDING_REASON or is_over(parked.reason, wanted) or (moved and not removal.moved_to)
+    )
 
 
 def judge_lowering(
@@ -288,6 +291,16 @@ def judge_grant(grant: Grant, record: Record) -> Verdict:
 def role_token(plan: MemberPlan, change: SetRole) -> str:
     """Return the token of the news that a lower role answers: another role is other news."""
     return f"{plan.wanted.token} {change.role}"
+
+
+def judge_frozen_invites(
+    invites: Sequence[Invite], wanted: Mapping[str, Wanted], record: Record
+) -> Iterator[Verdict]:
+    """Judge invites of people for whom the data may not act (see `plan.doubt`): they wait for a person."""
+    for invite in invites:
+        here = wanted[invite.object]
+        decision = record.standing(invite_id(invite.object), here.token)
+        yield Verdict(Hold(here.doubt) if here.frozen and not decision else None, decision)
 
 
 def judge_invites(

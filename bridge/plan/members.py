@@ -116,7 +116,9 @@ class Wanted:
     `token` changes when any of the users behind it came back to life since; `since`: unix ms, when the
     directory says they came, or left, 0 for unknown; `outvoted`: they are active in a connection alone that
     has ended, and a living one of the same directory knows them; `known_by`: configured names of the
-    directories that have a user with the address, active or not.
+    directories that have a user with the address, active or not; `doubt`: why what is stored of them cannot
+    be believed, so that nothing is taken from them (see `plan.doubt`); `frozen`: nor is anything given to
+    them.
     """
 
     email: str
@@ -136,6 +138,8 @@ class Wanted:
     rule: RuledRole | None = field(default=None, compare=False)
     lesser: RuledRole | None = field(default=None, compare=False)
     known_by: frozenset[str] = frozenset()
+    doubt: str = ""
+    frozen: bool = False
 
 
 def want(person: Person, target: TargetSettings) -> Wanted:
@@ -301,7 +305,8 @@ def plan_member(
     if binding.state is State.ABSENT:
         return _plan_joiner(wanted, binding, target, before, approved)
     if binding.state is State.KNOWN:
-        return _plan_member(wanted, binding, target, teams, approved)
+        plan = _plan_member(wanted, binding, target, teams, approved)
+        return _keep_all(plan, binding) if wanted.doubt else plan
     if binding.state is State.INVITED:
         return _plan_invited(wanted, binding, target)
     return MemberPlan(wanted, binding)
@@ -405,6 +410,20 @@ def _plan_member(
     changes += _of_others(wanted, binding, target, changes)
     join, leave = team_changes(wanted, binding, teams)
     return MemberPlan(wanted, binding, tuple(changes), join, leave, grant=grant)
+
+
+def _keep_all(plan: MemberPlan, before: MemberBinding) -> MemberPlan:
+    """Take nothing from somebody in doubt; give them nothing, either, where the data may not act.
+
+    `before`: what was known of them. Users who are missing stay noted, so that they are asked for again.
+    """
+    holders = tuple(sorted({*before.holders, *plan.wanted.holders}))
+    if plan.wanted.frozen:
+        return MemberPlan(plan.wanted, replace(before, holders=holders))
+    changes = tuple(each for each in plan.changes if not (isinstance(each, SetRole) and each.lowers))
+    rises = any(isinstance(each, SetRole) for each in changes)
+    binding = replace(plan.binding if rises else before, holders=holders)
+    return replace(plan, binding=binding, changes=changes, leave=frozenset())
 
 
 # whose it is
@@ -563,7 +582,7 @@ def team_changes(
     """Return the titles to join and the ids to leave, of somebody who is a member. `teams`: by their titles.
 
     Someone leaves a team that the bridge put them in, or that the directory named them for; nobody
-    else: strangers in an adopted team stay in it.
+    else: strangers in an adopted team stay in it, and so does of whom something is missing.
     """
     by_id = {team.id: title for title, team in teams.items() if team.id}
     inside = {by_id[ident] for ident in binding.teams if ident in by_id}
@@ -574,4 +593,5 @@ def team_changes(
         and by_id[ident] not in wanted.titles
         and (how == GIVEN or by_id[ident] in wanted.named_titles)
     }
-    return wanted.titles - inside, frozenset(leave)
+    join = frozenset[str]() if wanted.frozen else wanted.titles - inside
+    return join, frozenset() if wanted.doubt else frozenset(leave)

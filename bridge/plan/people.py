@@ -33,7 +33,8 @@ class UserView:
     is told of them.
     Times in unix ms: `life_at`: of the news that they are active, inactive or deleted; `email_at`: of that
     of their address; `member_at`: by group (ref) of that which put them into it, `out_at` of that which
-    ended it, whether they are active or not.
+    ended it, whether they are active or not. `incomplete`: of a membership they are known to have had nothing
+    is there, so it was lost.
     """
 
     ref: str
@@ -50,6 +51,7 @@ class UserView:
     out_at: Mapping[str, int] = field(default_factory=dict, compare=False)
     directory: str = ""
     ended: bool = False
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

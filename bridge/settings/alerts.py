@@ -11,7 +11,8 @@ from bridge.settings.values import Name, ProblemsError, Section, Span, is_http_u
 
 AlertKind = Literal["slack", "standard-webhooks"]
 ConditionKind = Literal[
-    "parked", "dead", "rejected", "unavailable", "refused", "silent", "orphaned", "ended", "stuck", "clock"
+    "parked", "dead", "rejected", "unavailable", "refused", "silent", "orphaned", "ended", "stale", "stuck",
+    "clock",
 ]  # fmt: skip
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 

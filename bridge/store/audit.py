@@ -14,8 +14,9 @@ from bridge.store.redis import Store
 class Deed:
     """One action of a person. `at`: unix ms; `target`: its name in the configuration, "" for none.
 
-    `action`: approved, rejected, retried, replayed, paused, resumed, forgot, erased; `object`: of the work
-    list, or the directory's name; `what`: the change in words; `detail`: what else an auditor asks for.
+    `action`: approved, rejected, retried, replayed, paused, resumed, forgot, erased, trusted; `object`: of
+    the work list, or the directory's name; `what`: the change in words; `detail`: what else an auditor
+    asks for.
     """
 
     at: int

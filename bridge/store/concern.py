@@ -48,6 +48,13 @@ class Concern:
             }
         return found
 
+    async def has_teams(self, ref: str) -> bool:
+        """Tell whether a target has teams for a group: it has not heard yet that the group is gone."""
+        for target in self._targets:
+            if await target.titles_of_groups([ref]):
+                return True
+        return False
+
     async def inside(self, places: Mapping[str, Collection[str]]) -> set[tuple[str, str]]:
         """Return who is in a team of which group at a target.
 

@@ -398,5 +398,5 @@ def _view(
     return UserView(
         ref, user.email, user.active, user.exists, user.episode, tuple(held), tuple(shown.values()),
         user.former, known_time(user.life_at), known_time(user.email_at),
-        member_at, out_at,
+        member_at, out_at, incomplete=any(each not in groups or (each, ref) not in rows for each in named),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from bridge.alerts.conditions import CLOCKS, JOURNAL, SOURCE, TARGET, Condition, Subject
+from bridge.alerts.conditions import CLOCKS, DATA, JOURNAL, SOURCE, TARGET, Condition, Subject
 from bridge.alerts.sentences import say_more, say_new, say_over
 from bridge.settings import CONDITION_KINDS, SOURCE_KINDS, ConditionKind
 
@@ -14,9 +14,8 @@ DOCS, OKTA = Subject(TARGET, "docs"), Subject(SOURCE, "okta")
 
 def subject_of(kind: str) -> Subject:
     """What a kind of condition is about."""
-    return {"refused": OKTA, "silent": OKTA, "stuck": Subject(JOURNAL), "clock": Subject(CLOCKS)}.get(
-        kind, DOCS
-    )
+    alone = {"stuck": Subject(JOURNAL), "clock": Subject(CLOCKS), "stale": Subject(DATA)}
+    return ({"refused": OKTA, "silent": OKTA} | alone).get(kind, DOCS)
 
 
 @pytest.mark.parametrize("kind", get_args(ConditionKind))

@@ -223,6 +223,24 @@ async def test_who_left_while_the_target_was_away_for_months_is_removed(world: W
     assert set(world.members()) == {"ana", "cy"}
 
 
+async def test_a_group_that_went_while_the_target_was_away_for_months_loses_its_team(world: World) -> None:
+    """It is remembered as long as a target has a team for it."""
+    await world.hire("ana")
+    await world.group("g1", "Writers", "ana")
+    await world.settle()
+    await world.take_out("g1", "ana")
+    await world.settle()
+    away(world)
+    await world.tell("group.deleted", group=("g1", None))
+    await world.fold()
+    for days in (90, 2):
+        world.sleep(days * DAY)
+        await trim(world.worker)
+    back(world)
+    await world.settle()
+    assert world.teams() == {}
+
+
 @pytest.mark.parametrize(
     ("stretch", "replanned", "reached"),
     [
