@@ -8,7 +8,7 @@ from msgspec import Struct
 
 _ORDER_BITS = 9
 _ORDER_MAX = (1 << _ORDER_BITS) - 1
-_QUOTE_BITS = 20  # by so many a quote's stamp is shifted down: it keeps about a second of its order
+_QUOTE_BITS = 20  # by so many a quote's stamp is shifted down: it keeps about two seconds of its order
 _QUOTES_END = 1 << 33  # no quote's stamp reaches it before the year 2240, no other is below it
 
 
@@ -151,7 +151,9 @@ def quoted(stamp: int, updated: int | None) -> int:
     Without that it only fills gaps: it ranks below all that was ever told, quotes among themselves in the
     order of their events.
     """
-    return stamp >> _QUOTE_BITS if updated is None else min(positive(stamp), make_stamp(updated, 0, False))
+    if updated is None:
+        return positive(stamp >> _QUOTE_BITS)  # a bit of the time, or it would be taken for the sign
+    return min(positive(stamp), make_stamp(updated, 0, False))
 
 
 def known_time(stamp: int) -> int:

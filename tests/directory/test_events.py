@@ -16,9 +16,11 @@ from bridge.directory.events import (
     decode_event,
     encode_event,
     is_negative,
+    known_time,
     make_stamp,
     negative,
     positive,
+    quoted,
     stamp_body,
     stamp_time,
 )
@@ -191,3 +193,11 @@ def test_rows_of_others_are_told_from_ours(row: dict[str, object]) -> None:
     """A row that the bridge did not write raises one of three errors."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         decode_event(row)
+
+
+@given(st.integers(1_500_000_000_000, 4_000_000_000_000), st.booleans())
+def test_a_quote_takes_nothing_away(milliseconds: int, taking: bool) -> None:
+    """Whatever its second is: half of all people who came by a membership alone were inactive else."""
+    stamp = quoted(make_stamp(milliseconds, 0, taking), None)
+    assert not is_negative(stamp)
+    assert known_time(stamp) == 0
