@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from bridge.directory.events import UserNews, stamp_time
+from bridge.directory.events import EventName, UserNews, stamp_time
 from bridge.intake import JournalStore
 from bridge.metrics import Metrics
 from bridge.receiver import FrontDoor, create_app, create_operators_app
@@ -249,7 +249,7 @@ async def test_every_forgery_of_the_other_kinds_too(client: httpx.AsyncClient, s
 
 
 async def test_workos_delivery_is_stored_once(client: httpx.AsyncClient, journal: Journal) -> None:
-    """A repeat signed anew is a repeat; the connection's own events are ignored."""
+    """A repeat signed anew is a repeat; that the connection ended is an event of its own."""
     event = {
         "event": "dsync.user.created",
         "id": "event_1",
@@ -266,10 +266,12 @@ async def test_workos_delivery_is_stored_once(client: httpx.AsyncClient, journal
     assert [answer.json() for answer in answers] == [
         {"accepted": 1, "duplicates": 0},
         {"accepted": 0, "duplicates": 1},
-        {"accepted": 0, "duplicates": 0, "ignored": 1},
+        {"accepted": 1, "duplicates": 0},
     ]
-    ((_, stored),) = await journal.read("workos:d1", "0-0", 10)
+    (_, stored), (_, ended) = await journal.read("workos:d1", "0-0", 10)
     assert stored is not None
+    assert ended is not None
+    assert ended.name is EventName.CONNECTION_DELETED
     assert stored.user == UserNews("u1", "ana@acme.test", True)
     assert stamp_time(stored.stamp) == 1_769_851_800_250
 

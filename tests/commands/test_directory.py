@@ -43,7 +43,7 @@ async def test_directories_are_listed(world: World, bridge: Bridge, bridge_json:
     assert row.pop("last_event").endswith("Z")
     assert row == {
         "directory": "okta", "sources": [], "targets": ["docs"], "users": 3, "active": 3, "groups": 1,
-        "forgotten": None,
+        "forgotten": None, "ended": None,
     }  # fmt: skip
     told = (await bridge("directory", "list")).output
     assert "okta" in told

@@ -71,6 +71,16 @@ def test_quote_is_no_newer_than_its_own_time() -> None:
     assert mirror.users["u1"].active, "as of the event at the latest: it was told then"
 
 
+@pytest.mark.parametrize("second", range(8))
+def test_quote_without_a_time_says_what_it_says_at_any_time(second: int) -> None:
+    """Whatever bit of its time comes to stand where others have their sign."""
+    at = 1_795_822_710_000 + second * 1024
+    mirror, _ = folded(of_member(ADDED, at, UserNews("u1", "a@x.test", True)))
+    assert mirror.users["u1"].active
+    mirror, _ = folded(of_member(ADDED, at, UserNews("u1", "a@x.test", False)))
+    assert not mirror.users["u1"].active
+
+
 @pytest.mark.parametrize("active", [True, False])
 def test_quote_without_a_time_fills_gaps_only(active: bool) -> None:
     """Whatever is told, before or after, counts more; a newer quote counts more than an older one."""
@@ -193,7 +203,7 @@ def signed(stamp: int, gives: bool) -> int:
 
 def quote(event: DirectoryEvent, updated: int | None) -> int:
     """When something is so that an event quotes: before all that was ever told, if it does not say."""
-    return event.stamp >> 20 if updated is None else min(event.stamp, make_stamp(updated, 0, False))
+    return positive(event.stamp >> 20) if updated is None else min(event.stamp, make_stamp(updated, 0, False))
 
 
 def _of_user(event: DirectoryEvent) -> Iterator[Step]:
