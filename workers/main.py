@@ -45,6 +45,7 @@ SWEEP_SECONDS = 1.0
 SWEEPS_AT_ONCE = 10
 REMEMBER_EVERY = 5  # beats
 _LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
+_SOON = 0.05  # seconds, for a clock that is not set yet
 log = structlog.get_logger()
 
 
@@ -163,7 +164,8 @@ async def keep_alive(worker: Worker) -> None:
             await tell_alive(worker.store, worker.name, worker.clock())
             await worker.tell_tallies()
             await _live(worker, number % REMEMBER_EVERY == 0)
-        await asyncio.sleep(2)
+        knows_time = not isinstance(worker.clock, Clock) or worker.clock.is_set
+        await asyncio.sleep(2 if knows_time else _SOON)
 
 
 async def _live(worker: Worker, remember: bool) -> None:
