@@ -1,6 +1,6 @@
 """The part of a step that makes people members, or not: reading, planning, inviting, removing."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,13 +91,18 @@ async def plan_people(run: Run, people: People) -> None:
         email for email, wanted in people.wanted.items()
         if may_become_admin(wanted, run.target, known.get(email), before.get(email))
     ])  # fmt: skip
-    people.plans = {
-        email: plan_member(
+    for email, wanted in people.wanted.items():
+        plan = plan_member(
             wanted, known.get(email, absent), run.target, teams, before.get(email), approved.get(email, "")
         )
-        for email, wanted in people.wanted.items()
-    }
+        people.plans[email] = _without_forgotten(plan, run.names)
     await run.commit(_noticed(run, people, known))
+
+
+def _without_forgotten(plan: MemberPlan, names: Collection[str]) -> MemberPlan:
+    """Return a plan whose binding names none but the directories that are followed (`names`)."""
+    named_by = tuple(name for name in plan.binding.named_by if name in names)
+    return replace(plan, binding=replace(plan.binding, named_by=named_by))
 
 
 async def _before(run: Run, people: People) -> dict[str, MemberBinding]:
