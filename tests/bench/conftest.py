@@ -17,7 +17,7 @@ from tests.bench.load import SECRET
 from tests.bench.table import Table
 from tests.e2e.place import Place, free_port
 
-JACKSON = '[[sources]]\nname = "jackson"\nkind = "jackson"\nsecrets = ["env:JACKSON_SECRET"]\n\n'
+JACKSON = f'[[sources]]\nname = "jackson"\nkind = "jackson"\nsecrets = ["{SECRET.decode()}"]\n\n'
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,6 @@ class Bench(ExitStack):
         folder = self.enter_context(tempfile.TemporaryDirectory(prefix="bb-"))
         place = Place(Path(folder), sandbox)
         place.rewrite("[[targets]]\n", f"{JACKSON}[[targets]]\n")
-        place.env["JACKSON_SECRET"] = SECRET.decode()
         place.rewrite('mode = "apply"', 'mode = "apply"\ntimeout = "10s"')
         self.callback(place.end)
         return place
