@@ -211,24 +211,21 @@ def waits_for_seat(held: Held) -> bool:
 
 def over_team_limit(guard: GuardSettings, losses: int, lost: int, size: int) -> Hold | None:
     """Return why `losses` more members may not leave a team that lost `lost` of `size` in this window."""
-    total = lost + losses
-    share = size * guard.team_max_removal_percent / 100
-    if guard.team_max_removal_percent >= 100 or total <= share or total < guard.team_min_removals:
-        return None
-    return Hold(
-        f"the team would lose {total} of {size} members within {_hours(guard.window)}, more than "
-        f"team_max_removal_percent = {guard.team_max_removal_percent:g}"
-    )
+    return _over_share(guard, "the team", losses, lost, size)
 
 
 def over_all_teams(guard: GuardSettings, losses: int, lost: int, size: int) -> Hold | None:
     """Return why `losses` more members may not leave their teams, which lost `lost` of `size` before."""
+    return _over_share(guard, "all teams together", losses, lost, size)
+
+
+def _over_share(guard: GuardSettings, who: str, losses: int, lost: int, size: int) -> Hold | None:
     total = lost + losses
     share = size * guard.team_max_removal_percent / 100
     if guard.team_max_removal_percent >= 100 or total <= share or total < guard.team_min_removals:
         return None
     return Hold(
-        f"all teams together would lose {total} of {size} members within {_hours(guard.window)}, more than "
+        f"{who} would lose {total} of {size} members within {_hours(guard.window)}, more than "
         f"team_max_removal_percent = {guard.team_max_removal_percent:g}"
     )
 
