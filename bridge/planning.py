@@ -462,7 +462,7 @@ class Draft:
             return []
         idents = [removal_id(plan.wanted.email) for plan in leaving]
         record = await counts.record_of(self.store, idents, self.now)
-        stakes, window = await self._stakes(), await counts.removals(self.store, self.start)
+        stakes, window = await self._stakes(), await counts.removals(self.store, self.target.guard, self.now)
         steps: list[Step] = []
         for plan, verdict in zip(
             leaving, judge_removals(self.target.guard, leaving, record, stakes, window), strict=True
@@ -504,7 +504,7 @@ class Draft:
 
     async def _seats(self, invites: Collection[Invite]) -> int:
         """Return how many members there are when these are invited; those who were removed are gone."""
-        coming = await counts.coming(self.store, {invite.object for invite in invites}, self.now)
+        coming = await counts.coming(self.store, {invite.object for invite in invites})
         return (self.members or 0) - len(self.gone) + coming
 
     async def _grants(self, plans: Iterable[MemberPlan]) -> list[Step]:
@@ -584,7 +584,7 @@ class Draft:
 
     async def deletions(self) -> list[Step]:
         """Return the teams that go once they are empty."""
-        window = await counts.removals(self.store, self.start)
+        window = await counts.removals(self.store, self.target.guard, self.now)
         steps: list[Step] = []
         for title, team in sorted(self.teams.items()):
             if team.groups or not (team.id and team.made):

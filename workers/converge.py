@@ -255,12 +255,25 @@ async def _step(run: Run) -> bool:
         await index_groups(run, groups)
         return True
     people = await wanted_people(run, [work for work in works if work.object.startswith(MEMBER)])
+    if groups := await _groups_of(run, people):
+        await index_groups(run, groups)
+        return True
     if await _busy(run):
         works = _ready(run, people, works)
     if not works:
         return False
     await _work(run, people, works)
     return True
+
+
+async def _groups_of(run: Run, people: People) -> list[Work]:
+    """Return the work about groups of these people that is not due yet, or is behind too much else.
+
+    It comes before theirs: by the title alone nobody is let into a team that was there before its group.
+    """
+    users = [user for person in people.persons.values() for user in person.users]
+    refs = {group.ref for user in users for group in user.named}
+    return await run.store.work.among([GROUP + ref for ref in sorted(refs)])
 
 
 def _ready(run: Run, people: People, works: Sequence[Work]) -> list[Work]:

@@ -119,7 +119,7 @@ async def guard_removals(run: Run, plans: list[MemberPlan]) -> Guarded:
     idents = [removal_id(plan.wanted.email) for plan in leaving]
     record = await counts.record_of(run.store, idents, run.now)
     stakes = await _read_stakes(run, [plan.binding for plan in leaving if plan.removal])
-    window = await counts.removals(run.store, _start(run))
+    window = await counts.removals(run.store, run.target.guard, run.now)
     verdicts = judge_removals(run.target.guard, leaving, record, stakes, window)
     any_admin = False
     leaving = await _with_first_time(run, leaving)
@@ -358,7 +358,7 @@ async def _count_seats(run: Run, invites: Iterable[Invite]) -> int:
         seats = seat_list(run)
         listed = len(await run.read(seats.read_all()))
         await seats.drop()  # the next ones are counted anew
-    return listed + await counts.coming(run.store, {invite.object for invite in invites}, run.now)
+    return listed + await counts.coming(run.store, {invite.object for invite in invites})
 
 
 async def seats_freed(run: Run) -> list[Command]:
@@ -477,7 +477,9 @@ async def guard_deletion(run: Run, title: str, change: str) -> list[Command] | N
     """Return the commands that count the deletion of a team; None when it waits."""
     name, ident = "t:" + title, deletion_id(title)
     record = await counts.record_of(run.store, [ident], run.now)
-    verdict = judge_deletion(run.target.guard, title, record, await counts.removals(run.store, _start(run)))
+    verdict = judge_deletion(
+        run.target.guard, title, record, await counts.removals(run.store, run.target.guard, run.now)
+    )
     if verdict.until:
         run.look_again([name], verdict.until)
         return None

@@ -8,7 +8,7 @@ later try of the same call was answered makes no difference: the first one may c
 from collections.abc import Iterable
 
 from bridge.plan.teams import bound_to
-from bridge.store.targets import FORGET_LOST, LOOK_FIRST, TEAM_ID
+from bridge.store.targets import TEAM_ID, rest_after
 from workers.run import Run, team_object
 
 _AT_ONCE = 1000  # many are read in one walk through the list, whatever their number
@@ -22,10 +22,12 @@ async def look_again(run: Run) -> None:
     objects = await _objects(run, due)
     ready = [name for name in objects.values() if name and name not in run.held_back]
     commands = [*run.doubt(ready), *await run.store.bring_forward(ready, run.now)]
-    for name, since in due.items():
-        age = max(run.now - since, LOOK_FIRST)
-        look = run.held_back.get(objects[name], run.now + age)
-        commands += run.store.watch_lost(name, None if age > FORGET_LOST else look)
+    for name, before in due.items():
+        held_back = run.held_back.get(objects[name])
+        looks = before + (held_back is None)
+        rest = rest_after(looks)
+        look = run.now + rest if held_back is None and rest is not None else held_back
+        commands += run.store.watch_lost(name, look, looks)
     await run.commit(commands)
 
 

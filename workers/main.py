@@ -145,7 +145,7 @@ async def _has_work(worker: Worker, target: TargetSettings, now: int, cursors: M
     first = store.id not in worker.greeted  # its configuration may have changed since the last process
     worker.greeted.add(store.id)
     waits = ["work", "pending", "looks", *(["twins", "lost"] if target.mode == "apply" else [])]
-    lists = {store.key(what): LISTS[what] for what in waits if what in LISTS}
+    lists = [store.key(what) for what in waits if what in LISTS]
     if astray := await recall(worker.store, lists, now):
         worker.log.warning("work.recalled", target=target.name, count=astray)
     counting = [("ZCOUNT", store.key(what), "-inf", now) for what in waits]

@@ -40,7 +40,7 @@ from bridge.store.journal import Entry, Submission
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name
 from bridge.store.reads import GROUP, USER, ReadState, ReadStore, waiting_reads
-from bridge.store.work import LONGEST_REST_MS, Work, recall
+from bridge.store.work import Work, recall
 from workers.backoff import backoff_ms
 from workers.context import Worker
 
@@ -123,7 +123,7 @@ async def ring_for_reads(worker: Worker) -> int:
     names = {source.directory_name for source in settings.sources if source.reads_back}
     if not names:
         return 0
-    lists = {ReadStore(worker.store, name).list_key: LONGEST_REST_MS for name in sorted(names)}
+    lists = [ReadStore(worker.store, name).list_key for name in sorted(names)]
     await recall(worker.store, lists, now)
     waiting = await waiting_reads(worker.store, sorted(names), now)
     ready = [

@@ -13,7 +13,8 @@ from bridge.plan.changes import DeleteTeam
 from bridge.plan.making import Making, begun, not_ours
 from bridge.plan.teams import TeamBinding, bound_to
 from bridge.store.mirror import Command
-from bridge.store.targets import FORGET_LOST, LOOK_FIRST
+from bridge.store.targets import LOOK_FIRST, rest_after
+from bridge.store.work import LONGEST_REST_MS
 from bridge.targets.base import RefusedError, RemoteTeam, TargetError
 from workers.acts import Act
 from workers.listings import roster_list, team_list, team_of
@@ -29,7 +30,7 @@ async def making_of(run: Run, title: str) -> Making | None:
 
 def asked(run: Run, title: str, before: Making | None, ids: list[str]) -> list[Command]:
     """Return the commands that write down, with its intent, that a call begins."""
-    making = begun(before, run.now, ids, int(run.client.ahead * 1000))
+    making = begun(before, run.now + int(run.client.ahead * 1000), ids)
     return run.store.put_making(title, making, run.now + LOOK_FIRST)
 
 
@@ -70,17 +71,18 @@ async def _look(run: Run, teams: dict[str, TeamBinding], title: str, making: Mak
     team = teams.get(title)
     unbound = team is None or team.id is None  # whoever needed it has had it adopted: nobody is to be in it
     settled = unbound or any(each.id == (team and team.id) for each in there)  # else it is found first
-    left: Making | None = replace(making, left="")  # as far as is known from this look
+    # as far as is known from this look
+    left: Making | None = replace(making, left="", looks=making.looks + 1)
     twins = [twin for twin in there if settled and bound_to(teams, twin.id) is None]
     rosters = await _read_rosters(run, title, [twin for twin in twins if making.made(twin)])
     for twin in twins:
         if left and left.made(twin):
             left = await _judge(run, title, left, twin, rosters[twin.id], making.left)
     await list_of_title.drop()
-    age = run.now - making.last
-    if left and age > FORGET_LOST and not left.left:
+    rest = rest_after(making.looks + 1)
+    if left and rest is None and not left.left:
         left = None
-    await run.commit(run.store.put_making(title, left, run.now + min(max(age, LOOK_FIRST), FORGET_LOST)))
+    await run.commit(run.store.put_making(title, left, run.now + (rest or LONGEST_REST_MS)))
 
 
 async def _read_rosters(run: Run, title: str, twins: list[RemoteTeam]) -> dict[str, set[str]]:

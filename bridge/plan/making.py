@@ -13,17 +13,16 @@ CLOCK_SLACK = 5_000  # ms a target's clock may be off when telling whose team a 
 class Making:
     """What was asked for under one title, while the end of any call is not clear.
 
-    `since`, `last`: when the first and the last call began, unix ms, `since` not by less than the target's
-    clock; `lost`: how many have no clear end;
+    `since`: when the first call began, unix ms by the target's clock; `lost`: how many have no clear end;
     `members`: ids of those whom any of them was to put in; `left`: why a team that may be of one of them
-    is left alone.
+    is left alone; `looks`: how often a team was looked for since the last call.
     """
 
     since: int
-    last: int
     lost: int = 0
     members: tuple[str, ...] = ()
     left: str = ""
+    looks: int = 0
 
     def made(self, team: RemoteTeam) -> bool:
         """Tell whether one of the calls can have made a team: it came after the first of them began."""
@@ -34,15 +33,14 @@ class Making:
         return replace(self, lost=self.lost - 1, left="") if self.lost > 1 else None
 
 
-def begun(before: Making | None, now: int, members: Collection[str], ahead: int = 0) -> Making:
+def begun(before: Making | None, now: int, members: Collection[str]) -> Making:
     """Return what is known when one more call begins; it has no clear end until there is one.
 
-    `ahead`: how many ms the target's clock is ahead of ours (`now`, unix ms), 0 where it is behind: so a team
-    that somebody made before is never taken for one of the call's, whichever clock is wrong.
+    `now`: unix ms by the target's clock, since that is the one by which a team has come before or after it.
     """
-    before = before or Making(now + ahead, now)
+    before = before or Making(now)
     everybody = tuple(sorted({*before.members, *members}))
-    return replace(before, last=now, lost=before.lost + 1, members=everybody)
+    return replace(before, lost=before.lost + 1, members=everybody, looks=0)
 
 
 def not_ours(making: Making, team: RemoteTeam, inside: Collection[str], owner: str) -> str | None:

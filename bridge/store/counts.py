@@ -21,9 +21,14 @@ async def count(target: TargetStore, what: str, start: int) -> int:
     return int(await target.store.call("ZCOUNT", target.key(what), start, "+inf"))
 
 
-async def removals(target: TargetStore, start: int) -> Window:
-    """Return which removals there were, how many members when the window began, and which removals gather."""
-    key = target.key("sizes")
+async def removals(target: TargetStore, guard: GuardSettings, now: int) -> Window:
+    """Return which removals there were, how many members when the window began, and which removals gather.
+
+    No wave gathers for longer than `guard.gather`: one that is to end later was begun by a wrong clock, and
+    is to be judged now (`now`: unix ms).
+    """
+    key, start = target.key("sizes"), window_start(guard, now)
+    latest = now + int(guard.gather * 1000)
     before, first, names, gathering = await target.store.calls([
         ("ZREVRANGEBYSCORE", key, start, "-inf", "LIMIT", 0, 1), ("ZRANGE", key, 0, 0),
         ("ZRANGEBYSCORE", target.key(REMOVALS), start, "+inf"),
@@ -31,7 +36,8 @@ async def removals(target: TargetStore, start: int) -> Window:
     ])  # fmt: skip
     rows = before or first
     size = int(rows[0].partition(":")[2]) if rows else 0
-    ends = {email: int(float(end)) for email, end in zip(gathering[::2], gathering[1::2], strict=True)}
+    waves = zip(gathering[::2], map(float, gathering[1::2]), strict=True)
+    ends = {email: int(end) if end <= latest else now for email, end in waves}
     return Window(len(names), size, frozenset(names), ends)
 
 
@@ -90,15 +96,15 @@ async def approved_grants(target: TargetStore, emails: Collection[str]) -> dict[
     return {email: each.token for email, each in found.items() if each and each.approved}
 
 
-async def coming(target: TargetStore, but: Collection[str], now: int) -> int:
+async def coming(target: TargetStore, but: Collection[str]) -> int:
     """Return how many were invited and are not listed as members yet, without some addresses.
 
-    An invite without a clear end counts as long as it may still take effect. `now`: unix ms.
+    An invite without a clear end counts as long as it may still take effect.
     """
     looked_for, inviting = await target.store.calls([
         ("ZRANGE", target.key("pending"), 0, -1), ("HKEYS", target.key("inviting")),
     ])  # fmt: skip
     bindings = await target.members({*looked_for, *inviting})
     invited = {email for email, each in bindings.items() if each.state is State.INVITED}
-    unclear = await target.lost_of([MEMBER + email for email in inviting if email not in bindings], now)
+    unclear = await target.lost_of([MEMBER + email for email in inviting if email not in bindings])
     return len((invited | {name.removeprefix(MEMBER) for name in unclear}) - set(but))

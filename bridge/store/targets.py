@@ -21,16 +21,22 @@ from bridge.store.work import LONGEST_REST_MS, WorkList
 MEMBER, TEAM, GROUP = "m:", "t:", "g:"
 TEAM_ID = "i:"  # a team by its id, where its title may be another one by the time it is looked at
 GATHERING = "gathering"  # zset: e-mail -> when the wave of their removal is, or was, to be judged (unix ms)
-LOOK_FIRST = 10_000  # ms after a call without a clear end (gateways wait 10 to 30 s); then at twice its age
-FORGET_LOST = 86_400_000  # ms after which a call that has not taken effect never will
-LISTS = {  # what is looked at again at its time, and by how many ms that is ahead at most
-    "work": LONGEST_REST_MS, "pending": LONGEST_REST_MS,
-    "twins": FORGET_LOST + LONGEST_REST_MS, "lost": FORGET_LOST + LONGEST_REST_MS,
-}  # fmt: skip
+LOOK_FIRST = 10_000  # ms after a call without a clear end (gateways wait 10 to 30 s); see `rest_after`
+MOST_LOOKS = 21  # they take a day: a call that has not taken effect by then never will
+FORGET_ASKED = 172_800_000  # ms: that day, by a clock that was a day off
+LISTS = ("work", "pending", "twins", "lost")  # what is looked at again at its time, soon
 _SLICE = 500
 REFS_OF_USERS = ("holders", "first_holders", "admin_for")  # what a binding tells of directory users
 # fields of a binding that most do not have, and their rows of the first data neither
 _RARE = {"first_holders": (), "kept_role": None, "role_group": None, "admin_for": ()}
+
+
+def rest_after(looks: int) -> int | None:
+    """Return for how many ms nobody looks for a call without a clear end, None when it is given up.
+
+    `looks`: how often it was looked for. They are counted, since a clock that was wrong may be set meanwhile.
+    """
+    return None if looks >= MOST_LOOKS else min(LOOK_FIRST << looks, LONGEST_REST_MS)
 
 
 def target_id(target: TargetSettings) -> str:
@@ -234,24 +240,26 @@ class TargetStore:
         names = [TEAM_ID + team] if team else list(objects)
         names = [name for name in names if not name.startswith(MEMBER)] or names
         looks = [("ZADD", self.key("lost"), now + LOOK_FIRST, name) for name in names]
-        return [*looks, *(("HSET", self.key("lost_at"), name, now) for name in names)]
+        return [*looks, *(("HDEL", self.key("lost_looks"), name) for name in names)]
 
     async def lost_due(self, now: int, most: int) -> dict[str, int]:
-        """Return of which objects it is time to look again, and when the call was (unix ms)."""
+        """Return at which objects it is time to look again, and how often each was looked at already."""
         names = await self.store.call("ZRANGEBYSCORE", self.key("lost"), "-inf", now, "LIMIT", 0, most)
-        return {name: int(at) for name, at in (await self._fields("lost_at", names)).items()}
+        looks = await self._fields("lost_looks", names)
+        return {name: int(looks.get(name, 0)) for name in names}
 
-    async def lost_of(self, objects: Collection[str], now: int) -> set[str]:
+    async def lost_of(self, objects: Collection[str]) -> set[str]:
         """Return those of these objects about which a call without a clear end may still take effect."""
-        rows = await self._fields("lost_at", objects)
-        return {name for name, at in rows.items() if now - int(at) <= FORGET_LOST}
+        names = list(objects)
+        scores = await self.store.call("ZMSCORE", self.key("lost"), *names) if names else []
+        return {name for name, score in zip(names, scores, strict=True) if score is not None}
 
-    def watch_lost(self, name: str, look: int | None) -> list[Command]:
-        """Say when to look at it next (unix ms), None for never again."""
+    def watch_lost(self, name: str, look: int | None, looks: int = 0) -> list[Command]:
+        """Say when to look at it next (unix ms), after so many looks; None for never again."""
         if look is None:
-            over = [("ZREM", self.key("lost"), name), ("HDEL", self.key("lost_at"), name)]
+            over = [("ZREM", self.key("lost"), name), ("HDEL", self.key("lost_looks"), name)]
             return [*over, ("HDEL", self.key("inviting"), name.removeprefix(MEMBER))]
-        return [("ZADD", self.key("lost"), look, name)]
+        return [("ZADD", self.key("lost"), look, name), ("HSET", self.key("lost_looks"), name, looks)]
 
     async def bring_forward(self, objects: Collection[str], now: int) -> list[Command]:
         """Have objects looked at now, but for those that are given up; what there is to be done stays so."""
@@ -268,14 +276,14 @@ class TargetStore:
         return [*self.mark(idle, now), *sooner]
 
     def ask(self, team: str, emails: Iterable[str], now: int) -> list[Command]:
-        """Note that a call is to put people into a team: found there within a day, they are there by it."""
+        """Note that a call is to put people into a team: who is found there later may be there by it."""
         words = [word for email in emails for word in (now, f"{team} {email}")]
         key = self.key("asked")
-        over = [("ZREMRANGEBYSCORE", key, "-inf", f"({now - FORGET_LOST}"), ("PEXPIRE", key, 2 * FORGET_LOST)]
-        return [("ZADD", key, *words), *over] if words else []
+        over = ("ZREMRANGEBYSCORE", key, "-inf", f"({now - FORGET_ASKED}")
+        return [("ZADD", key, "GT", *words), over, ("PEXPIRE", key, FORGET_ASKED)] if words else []
 
     async def asked(self, team: str, emails: Collection[str]) -> set[str]:
-        """Return those of these people whom calls of the last day were to put into a team."""
+        """Return those of these people whom calls were to put into a team, as far as that is remembered."""
         names = list(emails)
         if not names:
             return set()
@@ -484,6 +492,7 @@ def _inviting(row: str) -> Inviting:
 
 
 def _making(row: dict[str, Any]) -> Making:
+    row.pop("last", None)  # of the first data: when the last call began; looks are counted instead
     return Making(**row | {"members": tuple(row["members"])})
 
 

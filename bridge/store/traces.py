@@ -180,7 +180,8 @@ async def traces_at_target(
     teams = await known_teams(target)
     idents, found = held_ids(emails, teams), Traces()
     names = [MEMBER + email for email in sorted(emails)]
-    for what in ("unknown", "lost_at", "waiting", "dead", "cause", "workv"):
+    # "lost_at": of the first data, where nothing else takes it away
+    for what in ("unknown", "lost_looks", "lost_at", "waiting", "dead", "cause", "workv"):
         found.first.append(("HDEL", target.key(what), *names))
     found.first += [
         ("HDEL", target.key(what), *sorted(emails)) for what in ("binding", "inviting", "leaving")

@@ -1,7 +1,7 @@
 """Work lists: objects by the time they are due, each with the mark of the newest news of it."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.store.mirror import Command
@@ -11,15 +11,14 @@ _AT_ONCE = 1000  # objects marked by one command
 LONGEST_REST_MS = 7_200_000  # nothing is put off for longer: twice the longest wait that a target may ask for
 
 
-async def recall(store: Store, lists: Mapping[str, int], now: int) -> int:
+async def recall(store: Store, lists: Sequence[str], now: int) -> int:
     """Make due what was put off for longer than anything is: a wrong clock did that. How many there were.
 
-    `lists`: keys of sorted sets of objects by the time they are due (unix ms), and by how many ms that is
-    ahead at most; `now`: unix ms. Raises one of STORE_ERRORS.
+    `lists`: keys of sorted sets of objects by the time they are due (unix ms); `now`: unix ms. Raises one of
+    STORE_ERRORS.
     """
     found = await store.calls(
-        ("ZRANGEBYSCORE", key, f"({now + longest}", "+inf", "LIMIT", 0, _AT_ONCE)
-        for key, longest in lists.items()
+        ("ZRANGEBYSCORE", key, f"({now + LONGEST_REST_MS}", "+inf", "LIMIT", 0, _AT_ONCE) for key in lists
     )
     astray = {key: names for key, names in zip(lists, found, strict=True) if names}
     await store.calls(
@@ -64,6 +63,15 @@ class WorkList:
         names, scores = rows[::2], rows[1::2]
         marks = await self.store.call("HMGET", self.marks_key, *names)
         return [Work(*each) for each in zip(names, map(int, map(float, scores)), marks, strict=True)]
+
+    async def among(self, objects: Sequence[str]) -> list[Work]:
+        """Return those of these objects that are on the list, due or not."""
+        if not objects:
+            return []
+        scores = await self.store.call("ZMSCORE", self.due_key, *objects)
+        due = {name: int(float(at)) for name, at in zip(objects, scores, strict=True) if at is not None}
+        marks = await self.store.call("HMGET", self.marks_key, *due) if due else []
+        return [Work(name, at, mark) for (name, at), mark in zip(due.items(), marks, strict=True)]
 
     def mark(self, objects: Iterable[str], due: int, news: int = 0) -> list[Command]:
         """Put objects on the list; what is due earlier stays so. `news`: see `Work.news`."""

@@ -75,7 +75,7 @@ class GitBook:
         self._client = client or open_client(timeout)
         self._owner: tuple[str, str] | None = None
         self.budgets = Budgets()
-        self.ahead = 0.0  # seconds, by its last answer: how far GitBook's clock is ahead of ours
+        self.ahead = 0.0  # seconds, by its last answer: GitBook's clock before ours (behind: below 0)
         self.before_call: Callable[[], Awaitable[None]] = _nothing
         self.after_call: Callable[[Call], None] = lambda _: None
         self.clock: Callable[[], float] = time.time
@@ -264,7 +264,7 @@ class GitBook:
                 Call(kind, request.method, request.url.path, status, time.perf_counter() - started)
             )
         self.budgets.seen(kind, answer.status_code, answer.headers, self.clock())
-        self.ahead = max(0.0, clock_skew(answer.headers, self.clock()) or 0.0)
+        self.ahead = clock_skew(answer.headers, self.clock()) or 0.0
         self._judge(kind, answer)
         return answer
 

@@ -86,6 +86,28 @@ class Directory:
             self.inside.discard((uid, gid))
             self.tell("group.user_removed", UserNews(uid), GroupNews(gid))
 
+    def end(self) -> None:
+        """The connection is deleted; of nobody in it anything is told."""
+        self.now += 1
+        self.tell("connection.deleted")
+
+    def take_over(self, other: "Directory") -> None:
+        """The same company is connected again: everybody and every group is told of once more."""
+        self.now = other.now
+        for uid, user in other.users.items():
+            self.now += 1
+            self.users[uid] = {"active": user["active"]}
+            self._email(uid, user["email"])
+            self.tell("user.created", UserNews(uid, user["email"], user["active"]))
+        for gid, name in other.groups.items():
+            self.now += 1
+            self.groups[gid] = name
+            self.tell("group.created", group=GroupNews(gid, name))
+        for uid, gid in sorted(other.inside):
+            self.now += 1
+            self.inside.add((uid, gid))
+            self.tell("group.user_added", UserNews(uid), GroupNews(gid))
+
     # what happens less often
 
     def user_moves(self, uid: str, _gid: str, pick: int) -> None:
@@ -206,16 +228,24 @@ class Directory:
 
 @dataclass
 class Directories:
-    """Several directories that one target follows."""
+    """Several directories that one target follows; the connection of one may have ended for another."""
 
     each: Sequence[Directory]
+    ended: Directory | None = None
+    successor: Directory | None = None
 
     def members(self, scope: str | None) -> dict[str, set[str]]:
         """Each address that must be a member; people of one address are one."""
         out: dict[str, set[str]] = {}
+        living = set[str]()
         for directory in self.each:
             for email, names in directory.members(scope).items():
                 out.setdefault(email, set()).update(names)
+                if directory is not self.ended:
+                    living.add(email)
+        if self.successor:  # nobody stays by what has ended alone, where the next connection knows them
+            known = {email for emails in self.successor.former.values() for email in emails}
+            out = {email: names for email, names in out.items() if email in living or email not in known}
         return out
 
     def may_stay(self, scope: str | None) -> set[str]:

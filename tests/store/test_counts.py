@@ -9,7 +9,7 @@ from bridge.store.mirror import Command
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore
 
-HOUR = 3_600_000
+SECOND, HOUR = 1000, 3_600_000
 
 
 async def run(target: TargetStore, *commands: Command) -> None:
@@ -26,15 +26,30 @@ def test_a_window_ends_now() -> None:
 
 async def test_removals_and_the_members_there_were(store: Store) -> None:
     """Those since the start, against the newest number that is not younger; else the oldest there is."""
-    target = TargetStore(store, "gitbook-acme-1")
-    assert await counts.removals(target, 0) == Window(0, 0)
+    target, guard = (
+        TargetStore(store, "gitbook-acme-1"),
+        GuardSettings.model_validate({"window": "100s", "gather": "5s"}),
+    )
+
+    async def removals(start: int) -> Window:
+        return await counts.removals(target, guard, start + 100 * SECOND)
+
+    assert await removals(0) == Window(0, 0)
     await run(target, *(("ZADD", target.key("guard"), at, f"m{at}") for at in (10, 20, 30)))
     await run(target, *(("ZADD", target.key("sizes"), at, f"{at}:{at * 2}") for at in (15, 25)))
-    assert await counts.removals(target, 20) == Window(2, 30, frozenset({"m20", "m30"}))
-    assert await counts.removals(target, 5) == Window(3, 30, frozenset({"m10", "m20", "m30"}))
-    assert await counts.removals(target, 26) == Window(1, 50, frozenset({"m30"}))
-    await run(target, ("ZADD", target.key("gathering"), 35, "m40"))
-    assert await counts.removals(target, 26) == Window(1, 50, frozenset({"m30"}), {"m40": 35})
+    assert await removals(20) == Window(2, 30, frozenset({"m20", "m30"}))
+    assert await removals(5) == Window(3, 30, frozenset({"m10", "m20", "m30"}))
+    assert await removals(26) == Window(1, 50, frozenset({"m30"}))
+    await run(target, ("ZADD", target.key("gathering"), 105 * SECOND, "m40"))
+    assert await removals(26) == Window(1, 50, frozenset({"m30"}), {"m40": 105 * SECOND})
+
+
+async def test_a_wave_that_gathers_until_another_day_is_judged_now(store: Store) -> None:
+    """A wrong clock has begun it."""
+    target, now = TargetStore(store, "gitbook-acme-1"), 100 * HOUR
+    await run(target, ("ZADD", target.key("gathering"), now + 24 * HOUR, "m1", now + 5 * SECOND, "m2"))
+    window = await counts.removals(target, GuardSettings(), now)
+    assert window.gathering == {"m1": now, "m2": now + 5 * SECOND}
 
 
 async def test_losses_of_all_teams(store: Store) -> None:

@@ -17,7 +17,7 @@ from bridge.store.commit import Transaction
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
 from bridge.store.targets import (
-    FORGET_LOST,
+    FORGET_ASKED,
     LOOK_FIRST,
     Cause,
     Counts,
@@ -162,7 +162,7 @@ async def test_members_with_several_accounts(target: TargetStore) -> None:
 
 async def test_calls_that_make_teams_and_have_no_end(target: TargetStore) -> None:
     """By title, with the time to look at them; forgotten once each has an end."""
-    making = Making(1000, 2000, 2, ("a", "b"), "has 1 space(s)")
+    making = Making(1000, 2, ("a", "b"), "has 1 space(s)", 3)
     await run(target, target.put_making("Writers", making, 5000))
     assert await target.makings(["Writers", "Editors"]) == await target.all_makings() == {"Writers": making}
     assert (await target.twins_due(4999, 9), await target.twins_due(5000, 9)) == ([], ["Writers"])
@@ -177,7 +177,12 @@ async def test_calls_without_a_clear_end(target: TargetStore) -> None:
     assert (await target.lost_due(LOOK_FIRST - 1, 9), await target.unknown([ANA])) == ({}, {})
     assert await target.lost_due(LOOK_FIRST, 9) == {"i:t1": 0, "t:Editors": 0}
     await run(target, [*target.lose([ANA], 5), *target.watch_lost("i:t1", None)])
-    assert await target.lost_due(2 * LOOK_FIRST, 9) == {"t:Editors": 0, ANA: 5}
+    await run(target, target.watch_lost("t:Editors", 2 * LOOK_FIRST, 1))
+    assert await target.lost_due(2 * LOOK_FIRST, 9) == {"t:Editors": 1, ANA: 0}
+    await run(target, target.watch(["t:Editors"], 0))  # by another call: counted anew
+    assert (await target.lost_due(LOOK_FIRST, 9))["t:Editors"] == 0
+    assert await target.lost_of([ANA, "t:Editors", "i:t1"]) == {ANA, "t:Editors"}
+    assert await target.lost_of([]) == set()
     assert await target.unknown([ANA]) == {ANA: "1"}
 
 
@@ -195,14 +200,17 @@ async def test_an_invite_is_remembered_while_a_try_of_it_may_come(target: Target
 
 
 async def test_whom_calls_were_to_put_into_a_team(target: TargetStore) -> None:
-    """For a day; the whole is gone when nobody was put anywhere for two."""
+    """For a day by a clock that may be a day off; then the whole is gone, when nobody was put anywhere."""
     await run(target, target.ask("t1", ["ana@acme.test"], 1000))
     assert target.ask("t1", [], 1000) == []
     assert await target.asked("t1", ["ana@acme.test", "bo@acme.test"]) == {"ana@acme.test"}
     assert (await target.asked("t2", ["ana@acme.test"]), await target.asked("t1", [])) == (set(), set())
-    await run(target, target.ask("t1", ["bo@acme.test"], 1001 + FORGET_LOST))
+    await run(target, target.ask("t1", ["ana@acme.test"], 5))  # by a clock that is behind
+    await run(target, target.ask("t1", ["bo@acme.test"], 1000 + FORGET_ASKED))
+    assert await target.asked("t1", ["ana@acme.test", "bo@acme.test"]) == {"ana@acme.test", "bo@acme.test"}
+    await run(target, target.ask("t1", ["bo@acme.test"], 1001 + FORGET_ASKED))
     assert await target.asked("t1", ["ana@acme.test", "bo@acme.test"]) == {"bo@acme.test"}
-    assert FORGET_LOST < await target.store.call("PTTL", target.key("asked")) <= 2 * FORGET_LOST
+    assert 0 < await target.store.call("PTTL", target.key("asked")) <= FORGET_ASKED
 
 
 async def test_what_is_due_much_later_is_brought_forward(target: TargetStore) -> None:
@@ -212,6 +220,14 @@ async def test_what_is_due_much_later_is_brought_forward(target: TargetStore) ->
     assert {work.object: work.due for work in await target.work.due(1000, 9)} == {ANA: 1000, BO: 1000}
     assert [work.news for work in await target.work.due(1000, 1)] == [8000]
     assert await target.bring_forward([], 1000) == []
+
+
+async def test_work_about_some_objects(target: TargetStore) -> None:
+    """Due or not; what is not on the list is not there."""
+    await run(target, target.mark([ANA], 9000, 8000))
+    [work] = await target.work.among([ANA, BO])
+    assert (work.object, work.due, work.news) == (ANA, 9000, 8000)
+    assert await target.work.among([BO]) == await target.work.among([]) == []
 
 
 async def test_teams_and_titles(target: TargetStore) -> None:

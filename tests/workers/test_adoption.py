@@ -37,6 +37,17 @@ async def about(world: World, name: str) -> PersonAnswer:
     return found
 
 
+async def test_a_team_is_known_to_be_of_a_group_that_is_looked_at_later(world: World) -> None:
+    """A person may be due before their group: with much to do, or when the clock was set back between."""
+    world.sandbox.seed_team("Board")
+    await world.hire("ana")
+    await world.group("g1", "Board", "ana")
+    await world.fold()
+    await world.store.call("ZADD", world.docs.key("work"), world.now + HOUR, "g:okta\x1fg1")
+    await world.converge()
+    assert (world.teams(), await world.due()) == ({"Board": {"ana"}}, [])
+
+
 async def test_a_team_with_strangers_waits_for_a_person_and_holds_nothing_else_up(world: World) -> None:
     """Held once, shown in the plan and at whom it keeps out; nobody of the group gets in."""
     await start(world)

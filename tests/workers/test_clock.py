@@ -12,7 +12,7 @@ from bridge.store.reads import ReadState, ReadStore
 from bridge.store.targets import Intent, TargetState
 from bridge.store.work import LONGEST_REST_MS
 from bridge.tasks import end_task
-from tests.workers.world import MINUTE, SECOND, World
+from tests.workers.world import MINUTE, SECOND, World, on_another_day
 from workers import main, retention
 from workers.context import Worker
 from workers.main import sweep_once
@@ -190,3 +190,17 @@ async def test_what_is_held_and_looked_at_now_and_then_is_rung_for(world: World)
     assert await sweep_once(world.worker) == 0
     world.sleep(61 * MINUTE)
     assert await sweep_once(world.worker) == 1
+
+
+async def test_a_wave_that_was_to_gather_until_another_day_holds_no_leaver_up(world: World) -> None:
+    """Whether they were a part of it or leave later."""
+    world.configure(guard={"max_removals": 2, "max_removal_percent": 0})
+    await world.hire("ana", "bo", "cy", "di")
+    await world.settle()
+    await world.fire("ana", "bo")
+    with on_another_day(world, DAY):
+        await world.turn()
+    assert set(world.members()) == {"ana", "bo", "cy", "di"}, "they wait for others"
+    await sweep_once(world.worker)
+    await world.settle()
+    assert set(world.members()) == {"cy", "di"}

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.workers.world import DAY, HOUR, MINUTE, SECOND, World
+from tests.workers.world import DAY, MINUTE, SECOND, World, on_another_day
+from workers.main import sweep_once
 
 INVITE, REMOVE, ROLE = "POST .*/invites$", "DELETE .*/members/", "PATCH .*/members/"
 FILL, RENAME, DELETE = "PUT .*/teams/.*/members$", "PATCH .*/teams/", "DELETE .*/teams/"
+MAKE = "PUT .*/teams$"
 
 
 def lose(world: World, match: str, times: int = 1, fault: str = "reset") -> None:
@@ -243,9 +245,7 @@ async def test_status_counts_what_is_watched(world: World) -> None:
     await world.settle()
     counts = await world.docs.counts(world.now)
     assert (counts.due, counts.waiting, counts.unclear) == (0, 0, 1)
-    for _ in range(3):
-        world.sleep(24 * HOUR)
-        await world.settle()
+    await world.look_to_the_end()
     assert (await world.docs.counts(world.now)).unclear == 0
 
 
@@ -258,3 +258,34 @@ async def test_an_answered_call_is_not_watched(world: World) -> None:
     world.sleep(30 * MINUTE)
     await world.settle()
     assert world.sandbox.calls == []
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+async def test_it_is_found_when_the_clock_was_wrong_meanwhile(world: World, jump: int) -> None:
+    """A day ahead or behind while a call was lost, and set right before it takes effect."""
+    await populate(world)
+    await world.hire("di")
+    lose(world, INVITE)
+    with on_another_day(world, jump):
+        await world.turn()
+    await sweep_once(world.worker)
+    await world.settle()
+    await world.fire("di")
+    await world.settle()
+    assert world.members() == dict.fromkeys(("ana", "bo", "cy"), "read")
+    await take_effect(world)
+    assert world.members() == dict.fromkeys(("ana", "bo", "cy"), "read")
+
+
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+async def test_a_second_team_is_found_when_the_clock_was_wrong_meanwhile(world: World, jump: int) -> None:
+    """Whose it is, the target's clock tells."""
+    await populate(world)
+    await world.group("g2", "Authors", "cy")
+    lose(world, MAKE)
+    with on_another_day(world, jump):
+        await world.turn()
+    await sweep_once(world.worker)
+    await world.settle()
+    await take_effect(world)
+    assert world.teams() == {"Writers": {"ana", "bo"}, "Authors": {"cy"}}

@@ -88,9 +88,9 @@ async def test_an_invite_without_an_end_counts_as_long_as_it_may_take_effect(wor
     await world.hire("bo")
     await world.settle()
     assert (world.members(), names(await world.parked())) == ({}, {"bo"})
-    for _ in range(30):
-        world.sleep(HOUR)
-        await world.settle()
+    await world.look_to_the_end()
+    world.sleep(HOUR)
+    await world.settle()
     assert set(world.members()) == {"bo"}
 
 

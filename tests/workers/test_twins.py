@@ -60,9 +60,7 @@ async def test_it_is_looked_for_until_a_day_has_passed(world: World) -> None:
     await world.settle()
     assert titles(world) == ["Writers"]
     await late_again(world)
-    for _ in range(4):
-        world.sleep(DAY)
-        await world.settle()
+    await world.look_to_the_end()
     assert await world.docs.all_makings() == {}
     world.sandbox.calls.clear()
     world.sleep(DAY)
@@ -98,9 +96,8 @@ async def test_one_that_somebody_uses_is_left_and_shown(world: World, what: str)
     await world.settle()
     assert len(titles(world)) == 2
     world.sandbox.state.teams.pop(twin.id)
-    for _ in range(3):
-        world.sleep(DAY)
-        await world.settle()
+    world.sleep(2 * HOUR)
+    await world.settle()
     assert (await world.plan()).notes == []
 
 

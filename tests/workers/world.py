@@ -1,8 +1,8 @@
 """A directory, a worker and GitBook's stand-in over real HTTP, with one clock that a test turns."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from bridge.settings import RedisSettings, Settings, parse_settings
 from bridge.store.history import History
 from bridge.store.journal import Entry, Journal, Submission
 from bridge.store.redis import Store
-from bridge.store.targets import TargetState, TargetStore, target_id
+from bridge.store.targets import MOST_LOOKS, TargetState, TargetStore, target_id
+from bridge.store.work import LONGEST_REST_MS
 from bridge.targets import gitbook
 from bridge.targets.gitbook import GitBook
 from workers import converge
@@ -213,6 +214,12 @@ class World:
             self.sleep(max(0, following - self.now))
         raise HotLoopError("nothing settles")
 
+    async def look_to_the_end(self) -> None:
+        """Let so much time pass that nobody looks for calls without a clear end any more."""
+        for _ in range(MOST_LOOKS + 1):
+            self.sleep(LONGEST_REST_MS)
+            await self.settle()
+
     async def _next_time(self) -> int | None:
         state = await self.docs.state()
         first = await self.store.call("ZRANGE", self.docs.key("work"), 0, 0, "WITHSCORES")
@@ -286,6 +293,18 @@ class World:
             return await make_plan(self.settings, target, self.docs, client, self.now)
         finally:
             await client.close()
+
+
+@contextmanager
+def on_another_day(world: World, jump: int) -> Iterator[None]:
+    """Let the installation's clock be so many ms ahead while the block runs, or behind."""
+    world.sleep(jump)
+    world.sandbox.skew = -jump / 1000
+    try:
+        yield
+    finally:
+        world.sleep(-jump)
+        world.sandbox.skew = 0.0
 
 
 def address(name: str) -> str:
