@@ -103,9 +103,8 @@ async def test_six_hours(world: World, fault: str) -> None:
     await office.open()
     world.sandbox.inject(**faults)
     calls = await away(world, office, 6 * HOUR, leap, news=7 * MINUTE)
-    tries = {"401": 1, "404": 1, "429": 2}.get(
-        fault, TRIES
-    )  # two kinds of calls, each with a limit of its own
+    # under 429 two kinds of calls are tried, since each has a limit of its own
+    tries = {"401": 1, "404": 1, "429": 2}.get(fault, TRIES)
     assert calls <= tries * 6 * HOUR // max(PROBE, leap) + 50, f"{calls} calls to a target that is down"
     assert await world.dead() == {}
     world.sandbox.heal()
