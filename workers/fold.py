@@ -120,7 +120,7 @@ async def _fold_batch(
         ("SET", journal.cursor_key(directory), rows[-1][0]),
         ("HINCRBY", worker.store.key("counters"), "folded", len(rows)),
     ]
-    if unmarked or not fit(commands):
+    if objects and (unmarked or not fit(commands)):
         key = _unmarked_key(worker, directory)
         commands, last = [("SADD", key, *sorted(objects)), *commands], [*last, ("DEL", key)]
     stands = journal.cursor_key(directory), "" if cursor == START else cursor

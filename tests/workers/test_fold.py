@@ -101,6 +101,22 @@ async def test_a_row_nobody_can_read_is_passed_over(world: World) -> None:
     assert set(world.members()) == {"ana", "bo"}
 
 
+async def test_a_long_list_of_people_nobody_knows_is_news_of_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes more than one script, and marks nobody; they are known once the directory tells of them."""
+    await world.group("g1", "Writers")
+    await world.settle()
+    monkeypatch.setattr(commit, "MOST_WORDS", 200)
+    people = [f"p{number}" for number in range(300)]
+    await world.tell("group.updated", group=("g1", "Writers", tuple(people)))
+    await world.fold()
+    assert (await world.journal.counters(), await world.due()) == ((2, 2), [])
+    await world.hire("p7")
+    await world.settle()
+    assert world.teams() == {"Writers": {"p7"}}
+
+
 async def test_a_large_fan_out_is_committed_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """No script keeps the receivers waiting; the cursor moves with the last part."""
     people = [f"p{number}" for number in range(120)]
