@@ -6,7 +6,14 @@ from typing import Any
 import orjson
 from scim2_models import InvalidPathException, InvalidSyntaxException, InvalidValueException
 
-from bridge.scim.members import MOST_MEMBERS, MemberChange, apply_operation, names_members, read_members
+from bridge.scim.members import (
+    MOST_MEMBERS,
+    MemberChange,
+    apply_operation,
+    is_group_schema,
+    names_members,
+    read_members,
+)
 
 MOST_OPERATIONS = 100  # of one PATCH, besides those on members
 LONGEST_PATH = 2000  # characters of a path or filter
@@ -52,12 +59,20 @@ def split_resource(body: Object) -> tuple[bytes, MemberChange]:
     """
     change = MemberChange()
     rest = {}
-    for key, value in body.items():
-        if key.lower() == "members":
+    for key, value in _without_schema(body).items():
+        if names_members(key):
             change.replace(read_members(value))
         else:
             rest[key] = value
     return orjson.dumps(rest), change
+
+
+def _without_schema(values: Mapping[str, Any]) -> Object:
+    """Return a group's attributes with those that stand under its schema's URN among the others."""
+    out: Object = {}
+    for key, value in values.items():
+        out |= value if is_group_schema(key) and isinstance(value, Mapping) else {key: value}
+    return out
 
 
 def split_patch(body: Object, has_members: bool) -> tuple[bytes, MemberChange]:
@@ -65,11 +80,11 @@ def split_patch(body: Object, has_members: bool) -> tuple[bytes, MemberChange]:
 
     `has_members`: whether the resource is a group. Raises a SCIMException.
     """
-    change, rest = MemberChange(), []
+    change, rest = MemberChange(), list[Object]()
     for operation in _operations(body):
         left = _take_members(operation, change) if has_members else operation
         if left is not None:
-            rest.append(_plain_value(left))
+            rest += [_plain_value(one) for one in _by_path(left)]
     if len(rest) > MOST_OPERATIONS:
         raise InvalidValueException(detail=f"There are more than {MOST_OPERATIONS} operations: send fewer")
     if len(change.told) > MOST_MEMBERS:
@@ -111,13 +126,26 @@ def _take_members(operation: Object, change: MemberChange) -> Object | None:
         return None
     if not isinstance(value, Mapping):
         return operation
-    rest = {}
-    for key, one in value.items():
+    rest, values = {}, _without_schema(value)
+    for key, one in values.items():
         if names_members(key):
             apply_operation(change, op, key, one, told=True)
         else:
             rest[key] = one
-    return {**operation, "value": rest} if rest or len(rest) == len(value) else None
+    return {**operation, "value": rest} if rest or len(rest) == len(values) else None
+
+
+def _by_path(operation: Object) -> list[Object]:
+    """Return an operation without a path with those of its keys that are paths as operations of their own."""
+    value = operation.get("value")
+    if operation.get("path") or not isinstance(value, Mapping):
+        return [operation]
+    paths = {key: one for key, one in value.items() if "[" in key and len(key) <= LONGEST_PATH}
+    if not paths:
+        return [operation]
+    plain = {key: one for key, one in value.items() if key not in paths}
+    split = [{**operation, "path": key, "value": one} for key, one in paths.items()]
+    return [{**operation, "value": plain}, *split] if plain else split
 
 
 def _plain_value(operation: Object) -> Object:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from scim2_models import InvalidFilterException, InvalidPathException, InvalidValueException, Path
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator, ValuePath
 
@@ -16,7 +17,8 @@ from bridge.sources.bodies import LONGEST_TEXT
 
 MOST_MEMBERS = 50_000  # that one request may name
 _PLAIN = re.compile(r'(?:urn:[^\[]*:)?members\[\s*value\s+eq\s+"([^"\\]*)"\s*\]', re.IGNORECASE)
-_MEMBERS = re.compile(r"(?:urn:ietf:params:scim:schemas:core:2\.0:Group:)?members(?=$|[\[.])", re.IGNORECASE)
+_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
+_MEMBERS = re.compile(rf"(?:{re.escape(_URN)}:)?members\s*(?=$|[\[.])", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -53,8 +55,21 @@ def names_members(path: str) -> bool:
     return bool(_MEMBERS.match(path.strip()))
 
 
+def is_group_schema(key: str) -> bool:
+    """Tell whether a key is the URN of a group's schema, under which its attributes may stand."""
+    return key.lower() == _URN.lower()
+
+
 def read_members(value: Any) -> list[str]:
-    """Return the ids in a value of `members`; null is nobody. Raises InvalidValueException."""
+    """Return the ids in a value of `members`; null is nobody. Raises InvalidValueException.
+
+    A list or an object that was made a text once more is read as what it was.
+    """
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise InvalidValueException(detail="members is a text: send a list") from None
     if value is None:
         return []
     listed = value if isinstance(value, list) else [value]
@@ -79,8 +94,13 @@ def apply_operation(change: MemberChange, op: str, path: str, value: Any, told: 
     """Add one PATCH operation on `members` to a change.
 
     `op` in lower case; `told`: whether the operation has a value at all. Raises a SCIMException.
+    A path that goes on behind `members` without a filter is of an attribute of every member, not of members.
     """
-    selected = list(_selected(path)) if "[" in path else None
+    selected = list(_selected(_plain_path(path))) if "[" in path else None
+    if selected is None and "." in path.rpartition(":")[2]:
+        raise InvalidPathException(
+            detail=f'{op} members: send the path as members or members[value eq "<id>"]'
+        )
     match op:
         case "add" if selected is None and value is not None:
             change.tell(read_members(value), True)
@@ -96,9 +116,15 @@ def apply_operation(change: MemberChange, op: str, path: str, value: Any, told: 
             raise InvalidPathException(detail=f"{op} members: send a value, and no filter in the path")
 
 
+def _plain_path(path: str) -> str:
+    """Return a path with a filter without the blanks that some senders write before the bracket."""
+    attribute, bracket, rest = path.strip().partition("[")
+    return attribute.rstrip() + bracket + rest
+
+
 def _selected(path: str) -> Iterator[str]:
     """Return the ids in `members[value eq "…" or …]`."""
-    if plain := _PLAIN.fullmatch(path.strip()):
+    if plain := _PLAIN.fullmatch(path):
         return iter((plain[1],))
     node = Path(path).ast
     if not isinstance(node, ValuePath) or node.sub_attr:

@@ -8,12 +8,36 @@ from scim2_models import SCIMException
 
 from bridge.scim.bodies import DEEPEST, load_object, split_patch, split_resource
 
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+
 
 def test_a_group_is_split_from_its_members() -> None:
     """Whatever the case of the key."""
     rest, change = split_resource({"displayName": "A", "MEMBERS": [{"value": "x"}]})
     assert orjson.loads(rest) == {"displayName": "A"}
     assert (change.whole, change.told) == (True, {"x": True})
+
+
+@pytest.mark.parametrize(
+    "body", [{f"{GROUP}:members": ["x"]}, {GROUP: {"members": ["x"]}}, {GROUP.upper(): {"Members": "x"}}]
+)
+def test_members_under_the_schema_are_members(body: dict[str, Any]) -> None:
+    """In a whole group and in a patch without a path."""
+    rest, change = split_resource({"displayName": "A", **body})
+    assert (orjson.loads(rest), change.told) == ({"displayName": "A"}, {"x": True})
+    rest, change = split_patch({"Operations": [{"op": "replace", "value": body}]}, has_members=True)
+    assert (change.whole, change.told) == (True, {"x": True})
+    assert orjson.loads(rest)["Operations"] == [{"op": "replace", "value": {}}]
+
+
+def test_keys_that_are_paths_are_operations() -> None:
+    """The library passes over a key it does not know, and the address would stay as it was."""
+    path, named = 'emails[type eq "work"].value', {"displayName": "A"}
+    for plain, operations in ((named, [{"op": "replace", "value": named}]), ({}, [])):
+        body = {"Operations": [{"op": "replace", "value": {**plain, path: "a@x.test"}}]}
+        rest, _ = split_patch(body, has_members=False)
+        expected = [*operations, {"op": "replace", "path": path, "value": "a@x.test"}]
+        assert orjson.loads(rest)["Operations"] == expected
 
 
 def test_a_group_that_says_nothing_of_members_changes_none() -> None:
