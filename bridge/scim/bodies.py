@@ -19,6 +19,7 @@ MOST_OPERATIONS = 100  # of one PATCH, besides those on members
 LONGEST_PATH = 2000  # characters of a path or filter
 DEEPEST = 20  # objects and lists within one another
 _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_DRAFTS = "urn:scim:schemas:core:"
 _NOTHING = {"op": "replace", "value": {}}
 
 Object = dict[str, Any]
@@ -49,6 +50,31 @@ def _is_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def plain_resource(body: Object, schema: str) -> Object:
+    """Return a whole resource (POST, PUT) as the library takes it. `schema`: the URN of its kind.
+
+    What is read-only is left out, whatever it says (RFC 7644 3.5.1). Senders of drafts and of SCIM 1.1 name
+    the schemas of these (OneLogin: `urn:scim:schemas:core:1.0`), and give one address without a list.
+    """
+    out = {key: value for key, value in body.items() if key.lower() not in ("id", "meta")}
+    for key, value in out.items():
+        match key.lower():
+            case "schemas" if _names_draft(value):
+                out[key] = [schema]
+            case "emails" if isinstance(value, Mapping):
+                out[key] = [value]
+            case "username" if isinstance(value, str):
+                out[key] = value.strip()
+    return out
+
+
+def _names_draft(schemas: Any) -> bool:
+    """Tell whether no schema is named, or one of a draft's or of SCIM 1.1."""
+    if schemas is None:
+        return True
+    return isinstance(schemas, list) and any(str(one).lower().startswith(_DRAFTS) for one in schemas)
 
 
 def split_resource(body: Object) -> tuple[bytes, MemberChange]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+import orjson
 from scim2_models import PatchOp, Resource, ResourceType, ResponseParameters, SCIMException
 from scim2_server.conditions import Conditions
 from scim2_server.handler import AsyncScimHandler
@@ -13,11 +14,11 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService
 
-from bridge.scim.bodies import load_object, split_patch, split_resource
+from bridge.scim.bodies import load_object, plain_resource, split_patch, split_resource
 from bridge.scim.filters import refuse_long
 from bridge.scim.members import MemberChange
 from bridge.scim.recorder import Recorder
-from bridge.scim.resources import PROVIDER, Group
+from bridge.scim.resources import MODELS, PROVIDER, Group
 from bridge.scim.rows import kind_of
 from bridge.scim.shelf import SIDES, Shelf
 from bridge.scim.storage import LostRaceError, Resources
@@ -105,12 +106,14 @@ class Service:
         refuse_long(request.query.get("filter"))
         match target.operation:
             case Operation.create | Operation.replace:
-                body = load_object(request.body)
-                if self._is_group(target):
+                kind = self._kind(target)
+                body = plain_resource(load_object(request.body), str(MODELS[kind].__schema__))
+                if kind == "Group":
                     request.body, change = split_resource(body)
                     return change
+                request.body = orjson.dumps(body)
             case Operation.patch:
-                request.body, change = split_patch(load_object(request.body), self._is_group(target))
+                request.body, change = split_patch(load_object(request.body), self._kind(target) == "Group")
                 return change
             case Operation.search_with_body:
                 for key, value in load_object(request.body).items():
@@ -118,8 +121,8 @@ class Service:
                         refuse_long(value)
         return None
 
-    def _is_group(self, target: Target) -> bool:
-        return self._protocol.resource_type_at(target.endpoint or "").name == "Group"
+    def _kind(self, target: Target) -> str:
+        return self._protocol.resource_type_at(target.endpoint or "").name or ""
 
     async def _serve(self, request: ScimRequest, change: MemberChange | None) -> tuple[ScimResponse, int]:
         for _ in range(MOST_TRIES):

@@ -6,9 +6,30 @@ import orjson
 import pytest
 from scim2_models import SCIMException
 
-from bridge.scim.bodies import DEEPEST, load_object, split_patch, split_resource
+from bridge.scim.bodies import DEEPEST, load_object, plain_resource, split_patch, split_resource
 
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (
+            {"schemas": ["urn:scim:schemas:core:2.0", "urn:scim:schemas:extension:enterprise:2.0"]},
+            {"schemas": [USER]},
+        ),
+        ({"schemas": ["urn:scim:schemas:core:1.0"]}, {"schemas": [USER]}),
+        ({"schemas": None}, {"schemas": [USER]}),
+        ({"schemas": ["urn:x"]}, {"schemas": ["urn:x"]}),
+        ({"Emails": {"value": "a@x.test"}}, {"Emails": [{"value": "a@x.test"}]}),
+        ({"userName": " a@x.test "}, {"userName": "a@x.test"}),
+        ({"ID": "7", "meta": {"created": ""}, "title": "x"}, {"title": "x"}),
+    ],
+)
+def test_whole_resources_are_made_plain(value: dict[str, Any], plain: dict[str, Any]) -> None:
+    """What senders of drafts write, and what is read-only and not read."""
+    assert plain_resource(value, USER) == plain
 
 
 def test_a_group_is_split_from_its_members() -> None:

@@ -47,6 +47,27 @@ async def test_taken_user_name_is_409_uniqueness(idp: Provider) -> None:
     assert await idp.found("/Users", 'userName eq "Ana@Acme.test"') == {first}
 
 
+ONELOGIN = {  # as OneLogin's own log and its template "SCIM Provisioner with SAML (Core)" have it
+    "schemas": ["urn:scim:schemas:core:2.0", "urn:scim:schemas:extension:enterprise:2.0"],
+    "userName": "olga@acme.test", "name": {"familyName": "Ng", "givenName": "Olga", "formatted": "Olga Ng"},
+    "title": "Writer", "emails": {"value": "olga@acme.test", "type": "work", "primary": True},
+}  # fmt: skip
+
+
+async def test_onelogin_is_taken_at_its_word(idp: Provider) -> None:
+    """Schemas of a draft, one address without a list; what is read-only is passed over in PUT."""
+    ident = (await idp.send("POST", "/Users", ONELOGIN, 201)).json()["id"]
+    body = ONELOGIN | {"id": "other", "meta": {"created": "", "lastModified": ""}, "active": False}
+    answer = await idp.send("PUT", f"/Users/{ident}", body, 200)
+    assert (answer.json()["id"], answer.json()["active"]) == (ident, False)
+
+
+async def test_user_name_with_a_blank_is_taken_already(idp: Provider) -> None:
+    """It gives the same address."""
+    await idp.user("ana")
+    await idp.send("POST", "/Users", {"userName": "ana@acme.test "}, 409)
+
+
 async def test_user_name_is_free_again(idp: Provider) -> None:
     """After its user took another one, and after they were deleted."""
     ana = await idp.user("ana")
