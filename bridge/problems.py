@@ -19,9 +19,11 @@ class Answer(Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     async def send(self, send: Send) -> None:
-        """Send it as ASGI messages."""
-        length = b"%d" % len(self.body)
-        headers = [(b"content-type", self.kind), (b"content-length", length), *self.headers]
+        """Send it as ASGI messages; a 204 has no length (RFC 9110, 8.6), and nothing that has a type."""
+        headers = list(self.headers)
+        if self.status != HTTPStatus.NO_CONTENT:
+            length = b"%d" % len(self.body)
+            headers = [(b"content-type", self.kind), (b"content-length", length), *headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 

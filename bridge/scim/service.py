@@ -6,7 +6,14 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import orjson
-from scim2_models import PatchOp, Resource, ResourceType, ResponseParameters, SCIMException
+from scim2_models import (
+    InvalidValueException,
+    PatchOp,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    SCIMException,
+)
 from scim2_server.conditions import Conditions
 from scim2_server.handler import AsyncScimHandler
 from scim2_server.requests import ScimRequest
@@ -25,6 +32,7 @@ from bridge.scim.storage import LostRaceError, Resources
 from bridge.store.departures import read_departures
 
 MOST_TRIES = 20
+_DIGITS = 15  # of a number that JSON, Redis and the library all take
 MOST_SHOWN = 50_000  # memberships in one answer that lists several resources
 
 _CHANGES = (Operation.replace, Operation.patch, Operation.delete)
@@ -103,7 +111,7 @@ class Service:
 
     def _prepare(self, request: ScimRequest, target: Target) -> MemberChange | None:
         """Make the request's body ready for the library; return what it says of members."""
-        refuse_long(request.query.get("filter"))
+        self._refuse_question(request.query)
         match target.operation:
             case Operation.create | Operation.replace:
                 kind = self._kind(target)
@@ -116,10 +124,18 @@ class Service:
                 request.body, change = split_patch(load_object(request.body), self._kind(target) == "Group")
                 return change
             case Operation.search_with_body:
-                for key, value in load_object(request.body).items():
-                    if key.lower() == "filter":
-                        refuse_long(value)
+                self._refuse_question(load_object(request.body))
         return None
+
+    @staticmethod
+    def _refuse_question(told: Mapping[str, Any]) -> None:
+        """Raise a SCIMException for a filter that is too long, or a number that no list reaches."""
+        for key, value in told.items():
+            match key.lower():
+                case "filter":
+                    refuse_long(value)
+                case "startindex" | "count" if len(str(value)) > _DIGITS:
+                    raise InvalidValueException(detail=f"{key} has more than {_DIGITS} digits")
 
     def _kind(self, target: Target) -> str:
         return self._protocol.resource_type_at(target.endpoint or "").name or ""
@@ -154,7 +170,7 @@ class Service:
     async def _show(self, kind: str, side: str, resources: Sequence[dict[str, Any]]) -> None:
         others = await self._shelf.others_of(kind, [one["id"] for one in resources])
         for resource, found in zip(resources, others, strict=True):
-            if found:
+            if found or kind == "Group":  # a client may add nobody to a group that shows no members at all
                 resource[side] = [{"value": ident} for ident in found]
 
     async def _fitting(self, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ async def test_taken_user_name_is_409_uniqueness(idp: Provider) -> None:
     assert await idp.found("/Users", 'userName eq "Ana@Acme.test"') == {first}
 
 
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ONELOGIN = {  # as OneLogin's own log and its template "SCIM Provisioner with SAML (Core)" have it
     "schemas": ["urn:scim:schemas:core:2.0", "urn:scim:schemas:extension:enterprise:2.0"],
     "userName": "olga@acme.test", "name": {"familyName": "Ng", "givenName": "Olga", "formatted": "Olga Ng"},
@@ -66,6 +67,33 @@ async def test_user_name_with_a_blank_is_taken_already(idp: Provider) -> None:
     """It gives the same address."""
     await idp.user("ana")
     await idp.send("POST", "/Users", {"userName": "ana@acme.test "}, 409)
+
+
+async def test_group_without_members_shows_an_empty_list(idp: Provider) -> None:
+    """A client that reads before it adds (authentik, before July 2026) adds nobody otherwise."""
+    ident = await idp.group("Writers")
+    assert (await idp.read(f"/Groups/{ident}"))["members"] == []
+    assert (await idp.read("/Groups"))["Resources"][0]["members"] == []
+    assert "members" not in await idp.read(f"/Groups/{ident}", excludedAttributes="members")
+
+
+async def test_page_behind_the_last_one_is_empty(idp: Provider) -> None:
+    """However far behind; what is no number of any list is refused."""
+    await idp.user("ana")
+    for start in (201, 10**14):
+        found = await idp.read("/Users", startIndex=str(start))
+        assert (found["totalResults"], found.get("Resources", [])) == (1, [])
+    for key in ("startIndex", "count"):
+        for number in (2**63, 10**30, -(10**30)):
+            await idp.send("GET", "/Users", None, 400, **{key: str(number)})
+            await idp.send("POST", "/Users/.search", {"schemas": [SEARCH], key: 10**18}, 400)
+
+
+async def test_answer_without_content_has_no_length(idp: Provider) -> None:
+    """RFC 9110, 8.6."""
+    ident = await idp.group("Writers")
+    answer = await idp.send("DELETE", f"/Groups/{ident}", None, 204)
+    assert {"content-length", "content-type"}.isdisjoint(answer.headers)
 
 
 async def test_user_name_is_free_again(idp: Provider) -> None:
