@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 import httpx
 
@@ -21,6 +20,7 @@ from bridge.directories.base import (
 )
 from bridge.directories.pace import Pace
 from bridge.kept_connections import CLOSED, open_client
+from bridge.paths import path_segment
 from bridge.plan.scope import is_address
 from bridge.rate_limit_headers import told_time
 from bridge.settings import Secret, SourceSettings
@@ -97,7 +97,11 @@ class Okta:
 
     async def _object(self, what: str, ident: str) -> tuple[dict[str, Any] | None, int]:
         """Return an object as Okta tells it, None when it has none of that id; and since when that is so."""
-        answer, at = await self._send(what, f"/{what}/{quote(ident, safe='')}")
+        try:
+            path = f"/{what}/{path_segment(ident)}"
+        except ValueError:
+            raise RefusedError("it is not an id of Okta's") from None
+        answer, at = await self._send(what, path)
         if answer.status_code == 404 and _code(answer) == _NOT_FOUND:
             return None, at
         if answer.status_code == 404:

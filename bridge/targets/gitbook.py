@@ -6,13 +6,13 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from bridge.directory.addresses import normalise_email
 from bridge.kept_connections import open_client
+from bridge.paths import path_segment
 from bridge.rate_limit_headers import retry_after, told_time
 from bridge.settings import Role, Secret
 from bridge.targets.base import (
@@ -426,5 +426,9 @@ def _role_out(role: Role) -> str | None:
     return None if role == "guest" else role
 
 
-def _part(text: str) -> str:
-    return quote(text, safe="")
+def _part(ident: str) -> str:
+    """Return an id as a part of a URL. Raises UnavailableError for what GitBook cannot have told as one."""
+    try:
+        return path_segment(ident)
+    except (AttributeError, ValueError):
+        raise UnavailableError("GitBook told an id that is none: nothing was asked about it") from None

@@ -212,11 +212,26 @@ async def test_teams(sandbox: Sandbox, client: GitBook) -> None:
     assert sandbox.teams() == {"Writers": {EMAIL}}
 
 
+@pytest.mark.parametrize("ident", ["", ".", "..", "...", "../members", "a/b", "a?x=1", "a%2Fb", "a b", None])
+async def test_what_is_no_id_is_part_of_no_url(sandbox: Sandbox, client: GitBook, ident: Any) -> None:
+    """`DELETE …/members/..` is the end of the organisation: nothing is called at all."""
+    calls: list[Do] = [
+        lambda client: client.remove(ident), lambda client: client.delete_team(ident),
+        lambda client: client.set_role(ident, "read"), lambda client: client.team_members(ident),
+        lambda client: client.update_team(ident, ["m1"], []), lambda client: client.member(ident),
+    ]  # fmt: skip
+    for call in calls:
+        error = await failed(client, call)
+        assert (type(error), error.message) == (
+            UnavailableError, "GitBook told an id that is none: nothing was asked about it"
+        )  # fmt: skip
+    assert sandbox.calls == []
+
+
 async def test_ids_are_quoted(sandbox: Sandbox, client: GitBook) -> None:
-    """They cannot lead to another path."""
-    error = await failed(client, lambda client: client.team("../members?x=1"))
-    assert isinstance(error, RefusedError)
-    assert sandbox.calls[-1].path.endswith("/teams/../members?x=1")
+    """Whatever else they hold."""
+    await failed(client, lambda client: client.team("a:b+c"))
+    assert sandbox.calls[-1].path.endswith("/teams/a:b+c")
 
 
 # -- what an answer means
