@@ -23,7 +23,7 @@ NO_REQUEST = {"close"}  # methods of the client that call nothing
 ORG = "/orgs/{organizationId}"
 MEMBERS, MEMBER, INVITES = f"{ORG}/members", f"{ORG}/members/{{userId}}", f"{ORG}/invites"
 TEAMS, TEAM, TEAM_MEMBERS = f"{ORG}/teams", f"{ORG}/teams/{{teamId}}", f"{ORG}/teams/{{teamId}}/members"
-ODD = "a/b c?d#e"  # an id is text to us; it must stay one part of the path
+ODD = "a:b+c@d;e=f"  # an id is text to us; it must stay one part of the path
 
 
 @dataclass(frozen=True)
