@@ -54,7 +54,7 @@ EVENT_NAMES = {value: name for value, name in _NAMES.items() if name not in _CON
 
 
 class UserNews(Struct, frozen=True):
-    """What an event says of a user. None: it says nothing of that field.
+    """What an event says of a user. None: it says nothing of that field; an `email` of "": they have none.
 
     `updated`: when that was so, unix milliseconds, where the event is about something else and quotes it.
     """

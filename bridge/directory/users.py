@@ -53,7 +53,7 @@ class User(Struct, frozen=True):
 def tell_user(user: User, name: EventName, news: UserNews, stamp: int) -> User:
     """Return the user after one piece of news, whatever came before it."""
     told = _tell_life(user, name, stamp)
-    told = _tell_email(told, normalise_email(news.email), stamp)
+    told = _tell_email(told, news.email, stamp)
     if name is not EventName.USER_DELETED:
         told = _tell_active(told, _active_after(name, news), stamp)
     return replace(told, episode=user.episode + 1) if told.active and not user.active else told
@@ -78,12 +78,14 @@ def _tell_active(user: User, active: bool | None, stamp: int) -> User:
     return replace(user, active_at=max(user.active_at, stamp if active else negative(stamp)))
 
 
-def _tell_email(user: User, email: str | None, stamp: int) -> User:
-    if email is None:
+def _tell_email(user: User, told: str | None, stamp: int) -> User:
+    """Take the newest address, or that they have none (""); at one moment an address wins."""
+    email = normalise_email(told)
+    if email is None and told != "":
         return user
-    newer = (stamp, email) > (user.email_at, user.email or "")
+    newer = (stamp, email or "") > (user.email_at, user.email or "")
     now = email if newer else user.email
-    known = {*user.former, email, *([user.email] if user.email else [])}
+    known = {each for each in (*user.former, email, user.email) if each}
     former = tuple(sorted(known - {now}))
     return replace(user, email=now, email_at=stamp if newer else user.email_at, former=former)
 

@@ -206,6 +206,8 @@ def _why_not(person: Person, target: TargetSettings, moved: list[UserView]) -> s
         return "the user has another address in the directory now"
     everyone = (*person.users, *person.former)
     if any(user.active for user in everyone):
+        if not any(user.active and user.email for user in everyone):
+            return "the user has no address in the directory any more"
         if not any(user.active for user in person.users):
             return "the user has another address now, which is outside the scope"
         inside = admits_address(target.members, person.email)

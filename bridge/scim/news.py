@@ -9,11 +9,12 @@ from bridge.scim.rows import PREFIXES, Row, email_of
 def tell_resource(row: Row, before: Row | None) -> Iterator[News]:
     """Tell that a user or group is as in `row`; `before`: what it was, None when it is new.
 
-    Nothing is told of a group that keeps its name.
+    A row is the whole of it: a user without an address has none any more. Nothing is told of a group that
+    keeps its name.
     """
     if row.kind == "User":
         name = EventName.USER_UPDATED if before else EventName.USER_CREATED
-        yield News(name, user=UserNews(row.id, email_of(row.fields), row.active))
+        yield News(name, user=UserNews(row.id, email_of(row.fields) or "", row.active))
     elif before is None or before.fields["displayName"] != row.fields["displayName"]:
         name = EventName.GROUP_UPDATED if before else EventName.GROUP_CREATED
         yield News(name, group=GroupNews(row.id, row.fields["displayName"]))

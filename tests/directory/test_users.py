@@ -164,3 +164,12 @@ def test_coming_back_to_life_counts() -> None:
 def test_users_survive_the_mirror(user: User) -> None:
     """What is read is what was written."""
     assert user == decode_user(orjson.loads(orjson.dumps(encode_user(user))))
+
+
+@pytest.mark.parametrize("order", list(permutations([(1, "a@x.test"), (2, ""), (2, None), (1, " ")])))
+def test_an_address_is_taken_away(order: tuple[tuple[int, str | None], ...]) -> None:
+    """It goes on to be known as a former one; what says nothing of the address takes none away."""
+    user = tell(*((UPDATED, time, email, None) for time, email in order))
+    assert (user.email, user.former, user.addresses) == (None, ("a@x.test",), ("a@x.test",))
+    user = tell(*((UPDATED, time, email, None) for time, email in (*order, (2, "b@x.test"))))
+    assert (user.email, user.former) == ("b@x.test", ("a@x.test",))

@@ -22,6 +22,12 @@ def test_users() -> None:
     assert tell_end(USER) == News(EventName.USER_DELETED, user=UserNews("usr_1", "ana@acme.test"))
 
 
+def test_a_user_without_an_address_has_none() -> None:
+    """SCIM tells whole states: that nothing is there is told, too."""
+    bare = replace(USER, fields={"userName": "ana", "emails": [{"value": "no address"}]})
+    assert [news.user for news in tell_resource(bare, USER)] == [UserNews("usr_1", "", True)]
+
+
 def test_groups() -> None:
     """A group that keeps its name is no news."""
     renamed = replace(GROUP, fields={"displayName": "Authors"})

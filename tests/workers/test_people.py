@@ -8,7 +8,7 @@ import pytest
 from bridge.plan.members import State
 from bridge.settings import Role
 from bridge.targets.base import Invited
-from tests.workers.world import DAY, HOUR, MINUTE, World
+from tests.workers.world import DAY, HOUR, MINUTE, World, address
 
 ALLOW = {"admin_grants": "allow"}
 ROLES = {
@@ -388,3 +388,23 @@ async def test_a_lookup_that_fails_after_the_invite_is_made_up_for(
     await world.settle()
     assert world.teams() == {"Writers": {"ana", "bo", "cy"}}
     assert world.now - started < 20_000
+
+
+async def test_an_address_that_is_taken_away_works_no_longer(world: World) -> None:
+    """Its user is a user still, and in their groups; whoever gets the address gets none of these."""
+    await world.hire("ana", "bo")
+    await world.group("g1", "Writers", "ana")
+    await world.settle()
+    await world.tell("user.updated", ("ana", "", True))
+    await world.settle()
+    assert (world.members(), world.teams()) == ({"bo": "read"}, {"Writers": set()})
+    [removed] = [row for row in await world.past.rows(100) if row["change"].startswith("remove")]
+    assert removed["why"] == "the user has no address in the directory any more"
+    await world.tell("user.updated", ("bo", address("ana"), None))
+    await world.settle()
+    await world.approve()
+    await world.settle()
+    assert (world.members(), world.teams()) == ({"ana": "read"}, {"Writers": set()})
+    await world.tell("user.updated", ("ana", address("cy"), None))
+    await world.settle()
+    assert world.teams() == {"Writers": {"cy"}}
