@@ -1,7 +1,7 @@
 """How one connection is served: uvicorn's protocol, with bounds on what a stranger may make it wait or keep.
 
 uvicorn gives a request's head no time and no size of its own, nor the rest of a body that it has answered
-already, nor a client that does not read its answers.
+already, nor a client that does not read its answers; and it keeps as many requests as a client sends ahead.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from bridge.problems import Answer, problem
 LOOK_SECONDS = 10.0  # a head that is not whole at two looks is cut off: after 10 to 20 s
 LOOKS = 4  # a request that is under way at so many looks is cut off, too: its own limits are far shorter
 LONGEST_HEAD = 65_536  # bytes of request line and headers
+MOST_FIELDS = 100  # of a head: each costs twenty times the bytes it came in
+MOST_AHEAD = 16  # requests that are kept while one is answered (RFC 9112, 9.3.2: pipelining)
 LARGEST_OVERHEAD = 8  # bytes on the wire for each byte of a body: chunks of one byte cost six
 
 Refused = Callable[[str], None]  # gets the outcome, for the metrics
@@ -33,7 +35,16 @@ _CLOSE = {"Connection": "close"}
 _MALFORMED = _whole(problem(400, "This is not an HTTP/1.1 request.", _CLOSE))
 _NO_UPGRADE = _whole(problem(400, "No upgrade is offered: send plain HTTP/1.1.", _CLOSE))
 _TOO_LONG = _whole(problem(431, f"The head has more than {LONGEST_HEAD} bytes.", _CLOSE))
+_TOO_MANY = _whole(problem(431, f"The head has more than {MOST_FIELDS} fields.", _CLOSE))
 _TOO_SLOW = _whole(problem(408, "The head did not arrive in time.", _CLOSE))
+
+
+class _TooMuchError(Exception):
+    """More than a bound allows; ends the parsing. `answer`: to the request whose head is being read."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class JoinedWrites(asyncio.Transport):
@@ -96,8 +107,9 @@ class Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(self._look_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more."""
+        """Look no more, and keep nothing of what was sent ahead."""
         super().connection_lost(exc)
+        self.pipeline.clear()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -109,12 +121,32 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             return self._keep_to_http()
-        except httptools.HttpParserError:
-            return self._refuse(_MALFORMED, "malformed")
+        except httptools.HttpParserError as error:
+            bound = error.__context__  # what a callback has raised
+            answer = bound.answer if isinstance(bound, _TooMuchError) else _MALFORMED
+            return self._refuse(answer, "malformed")
         self._received = len(data) if self.scope is not before else self._received + len(data)
         if self._received > LONGEST_HEAD:
             self._check_length()
         return None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field of a head, or of a trailer."""
+        if len(self.headers) >= MOST_FIELDS:
+            raise _TooMuchError(_TOO_MANY)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, or keep it until those before it are answered."""
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise _TooMuchError(_MALFORMED)
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; read on only when none is kept."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     def _keep_to_http(self) -> None:
         """Answer a request that wants to upgrade as it stands (RFC 9110, 7.8), unless it has a body.

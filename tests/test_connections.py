@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from bridge.connections import LONGEST_HEAD, JoinedWrites
+from bridge.connections import LONGEST_HEAD, MOST_AHEAD, MOST_FIELDS, Connection, JoinedWrites
 from bridge.metrics import Metrics
+from bridge.problems import Answer
 from bridge.settings import Settings
 from bridge.store.journal import Journal
 from bridge.tallies import Tallies
@@ -62,6 +64,7 @@ ODD = {
     "length and chunks": (GOOD.replace(length(), length() + b"Transfer-Encoding: chunked\r\n"), 400),
     "a length that is none": (GOOD.replace(length(), b"Content-Length: -3\r\n"), 400),
     "a length without end": (GOOD.replace(length(), b"Content-Length: 99999999999999999999999\r\n"), 400),
+    "many fields": (GOOD.replace(b"Host", b"a: b\r\n" * MOST_FIELDS + b"Host", 1), 431),
     "a length over the limit": (GOOD.replace(length(), b"Content-Length: 200001\r\n"), 413),
     "an encoding of transfer": (GOOD.replace(length(), b"Transfer-Encoding: gzip\r\n"), 400),
     "chunks that are none": (POST + FLOW + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
@@ -292,6 +295,64 @@ async def test_client_that_reads_nothing_is_cut_off(version: bytes) -> None:
         await client.send(b"GET / HTTP/" + version + b"\r\n\r\n")
         await asked.wait()
         await until(lambda: not place.server.server_state.connections)
+
+
+async def test_requests_that_are_sent_ahead_have_a_limit(place: Place) -> None:
+    """Those that fit are answered in turn, and then the connection ends; others are served meanwhile."""
+    ahead = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with place.client() as client:
+        sending = asyncio.create_task(client.send(ahead * 150_000))
+        answers = 0
+        while True:
+            try:
+                assert (await client.answer()).status == 200
+            except (asyncio.IncompleteReadError, ConnectionError):
+                break
+            answers += 1
+            assert all(
+                len(cast("Connection", each).pipeline) <= MOST_AHEAD
+                for each in place.server.server_state.connections
+            )
+        await sending
+    assert answers == 1 + MOST_AHEAD
+    assert (await place.ask(GOOD)).status == 200
+
+
+async def test_as_many_requests_as_fit_are_all_answered(place: Place) -> None:
+    """And the connection goes on."""
+    async with place.client() as client:
+        for _ in range(3):
+            await client.send(GOOD * (1 + MOST_AHEAD))
+            for _ in range(1 + MOST_AHEAD):
+                assert (await client.answer()).status == 200
+
+
+async def test_what_was_sent_ahead_goes_with_its_connection() -> None:
+    """Nothing of it is kept, nor carried out, once an answer shows that nobody is there any more."""
+    begun, goes_on, asked = asyncio.Event(), asyncio.Semaphore(0), 0
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal asked
+        assert scope["type"] == "http", "no lifespan"
+        asked += 1
+        begun.set()
+        await goes_on.acquire()
+        await Answer(200, b"{}").send(send)
+
+    async with serving(app, Metrics(), 10.0) as place:
+        async with place.client() as client:
+            await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 9)
+            await begun.wait()
+            [connection] = cast("set[Connection]", place.server.server_state.connections)
+            assert len(connection.pipeline) == 8
+
+        def is_gone() -> bool:
+            goes_on.release()
+            return not place.server.server_state.connections
+
+        await until(is_gone)
+        goes_on.release()  # to the one that was under way
+        assert (len(connection.pipeline), asked < 9) == (0, True)
 
 
 async def test_bodies_that_are_being_read_have_a_limit_in_all(
