@@ -145,6 +145,8 @@ def _checked(item: News | Noted) -> News | Noted:
     A name never keeps an element out: somebody may lose access by it. Raises ElementError.
     """
     news = item.news if isinstance(item, Noted) else item
+    if _is_plain(news):
+        return item
     check_identifier(news.directory_id, "directory_id")
     if news.user is not None:
         check_identifier(news.user.id, "the user's id")
@@ -156,6 +158,14 @@ def _checked(item: News | Noted) -> News | Noted:
     note = f"the group's name holds {hidden_character(news.group.name)}: it is left out"
     news = replace(news, group=replace(news.group, name=None))
     return noted(Noted(news, item.notes) if isinstance(item, Noted) else news, note)
+
+
+def _is_plain(news: News) -> bool:
+    """Tell at once what is so of nearly every element: none of its identifiers holds anything hidden."""
+    user, group = news.user, news.group
+    if not (news.directory_id.isprintable() and (user is None or user.id.isprintable())):
+        return False
+    return group is None or (group.id + (group.name or "")).isprintable()
 
 
 def check_identifier(text: str, what: str) -> None:

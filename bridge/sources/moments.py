@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from bridge.directory.events import News
 from bridge.sources.base import Noted
-from bridge.sources.bodies import ElementError, noted, read_text
+from bridge.sources.bodies import ElementError, MakeKey, noted, read_text, with_key
 
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,12}))?\s*([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
@@ -45,6 +45,18 @@ def timed(news: News, owner: Mapping[str, Any], key: str) -> News | Noted:
             raise
         return noted(news, f"{error.reason}; it takes something away, so it is taken without that time")
     return news if told is None else replace(news, told=told)
+
+
+def completed(news: News, owner: Mapping[str, Any], key: str, make_key: MakeKey, index: int) -> News | Noted:
+    """Return an element with the time that a field tells, and with what its repeats have in common.
+
+    Both as `timed` and `with_key` do it, which are for what cannot be read. Raises ElementError.
+    """
+    try:
+        told, shared = read_moment(owner, key), make_key(index, owner)
+    except ElementError:
+        return with_key(timed(news, owner, key), make_key, index, owner)
+    return replace(news, told=news.told if told is None else told, key=shared)
 
 
 def epoch_text(number: float) -> str | None:

@@ -31,7 +31,7 @@ from bridge.sources.bodies import (
     read_text,
     with_key,
 )
-from bridge.sources.moments import read_moment, timed
+from bridge.sources.moments import completed, read_moment
 from bridge.sources.signatures import equals_any, raw_header
 
 KIND = "okta-event-hooks"
@@ -112,12 +112,11 @@ class OktaEventHooks:
             return None
         name = meaning.name
         if name is EventName.USER_CREATED:
-            item: News | Noted = self._created(event)
+            item = with_key(self._created(event), _key, index, event)
         else:
             user = self._user(event, meaning.active) if name.is_user or name.is_membership else None
             group = None if name.is_user else _group(event, meaning.group)
-            item = timed(News(name, user, group), event, "published")
-        item = with_key(item, _key, index, event)
+            item = completed(News(name, user, group), event, "published", _key, index)
         return item if happened else _in_doubt(item, event)
 
     def _created(self, event: Mapping[str, Any]) -> News:

@@ -29,10 +29,9 @@ from bridge.sources.bodies import (
     parse_elements,
     read_name,
     read_text,
-    with_key,
 )
 from bridge.sources.field_map import MapReader
-from bridge.sources.moments import timed
+from bridge.sources.moments import completed
 from bridge.sources.signatures import equals_any, is_fresh, parse_digits, raw_header, signed_by_any
 from bridge.sources.tokens import Tokens, sign_token
 
@@ -157,8 +156,7 @@ def _read(index: int, element: Mapping[str, Any], told: int | None, make_key: Ma
     name = read_name(element)
     user = _user(name, element) if name.is_user or name.is_membership else None
     group = None if name.is_user else _group(name, element)
-    item = timed(News(name, user, group, told), element, "occurred_at")
-    return with_key(item, make_key, index, element)
+    return completed(News(name, user, group, told), element, "occurred_at", make_key, index)
 
 
 def _part(element: Mapping[str, Any], part: str) -> Mapping[str, Any]:
@@ -211,10 +209,14 @@ def _signed_key(signed_at: int, body: bytes) -> MakeKey:
 
     Whoever has overheard it could send it again until it is too old, and bring a leaver back.
     """
-    signed = blake2b(b"%d." % signed_at + body, digest_size=16).digest()
+    signed: list[bytes] = []  # the digest of the whole, once it is needed
 
     def make(index: int, element: Mapping[str, Any]) -> bytes:
-        return _key(index, element) or blake2b(signed + b"%d" % index, digest_size=16).digest()
+        if key := _key(index, element):
+            return key
+        if not signed:
+            signed.append(blake2b(b"%d." % signed_at + body, digest_size=16).digest())
+        return blake2b(signed[0] + b"%d" % index, digest_size=16).digest()
 
     return make
 

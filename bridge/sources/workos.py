@@ -31,9 +31,8 @@ from bridge.sources.bodies import (
     read_id,
     read_text,
     unknown_state,
-    with_key,
 )
-from bridge.sources.moments import parse_moment, timed
+from bridge.sources.moments import completed, parse_moment
 from bridge.sources.stamped import check_stamped, sign_stamped
 
 HEADER = "workos-signature"
@@ -92,8 +91,7 @@ def _read(
     if name.is_membership:
         user, group = _quoted(data, user, group)
     news = News(name, user, group, told, read_directory_id(data, "data"))
-    item = noted(timed(news, element, "created_at"), note)
-    return with_key(item, make_key, index, element)
+    return noted(completed(news, element, "created_at", make_key, index), note)
 
 
 def _read_other(index: int, element: Mapping[str, Any], told: int | None) -> News | Noted | Notice | None:
