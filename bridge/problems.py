@@ -8,6 +8,7 @@ from msgspec import Struct
 from starlette.types import Send
 
 PROBLEM = b"application/problem+json"
+_NO_CONTENT = int(HTTPStatus.NO_CONTENT)
 
 
 class Answer(Struct, frozen=True):
@@ -21,7 +22,7 @@ class Answer(Struct, frozen=True):
     async def send(self, send: Send) -> None:
         """Send it as ASGI messages; a 204 has no length (RFC 9110, 8.6), and nothing that has a type."""
         headers = list(self.headers)
-        if self.status != HTTPStatus.NO_CONTENT:
+        if self.status != _NO_CONTENT:
             length = b"%d" % len(self.body)
             headers = [(b"content-type", self.kind), (b"content-length", length), *headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

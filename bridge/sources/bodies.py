@@ -96,7 +96,7 @@ def _parse(elements: Sequence[Any], read: Read, place: str) -> Parsed:
     for index, element in enumerate(elements):
         try:
             item = read(index, as_object(element, place.format(index)))
-            if isinstance(item, News | Noted):
+            if not (item is None or _is_plain(item) or isinstance(item, Notice)):
                 item = _checked(item)
         except ElementError as error:
             refused.append(Refused(index, error.reason))
@@ -117,9 +117,9 @@ def _parse(elements: Sequence[Any], read: Read, place: str) -> Parsed:
 
 def noted(item: News | Noted, *notes: str) -> News | Noted:
     """Return an element with more of what operators have to know of it; empty notes say nothing."""
-    said = tuple(note for note in notes if note)
-    if not said:
+    if not any(notes):
         return item
+    said = tuple(note for note in notes if note)
     return Noted(item.news, item.notes + said) if isinstance(item, Noted) else Noted(item, said)
 
 
@@ -145,8 +145,6 @@ def _checked(item: News | Noted) -> News | Noted:
     A name never keeps an element out: somebody may lose access by it. Raises ElementError.
     """
     news = item.news if isinstance(item, Noted) else item
-    if _is_plain(news):
-        return item
     check_identifier(news.directory_id, "directory_id")
     if news.user is not None:
         check_identifier(news.user.id, "the user's id")
@@ -160,12 +158,11 @@ def _checked(item: News | Noted) -> News | Noted:
     return noted(Noted(news, item.notes) if isinstance(item, Noted) else news, note)
 
 
-def _is_plain(news: News) -> bool:
+def _is_plain(item: News | Noted | Notice) -> bool:
     """Tell at once what is so of nearly every element: none of its identifiers holds anything hidden."""
-    user, group = news.user, news.group
-    if not (news.directory_id.isprintable() and (user is None or user.id.isprintable())):
+    if type(item) is not News or item.group is not None or item.user is None:
         return False
-    return group is None or (group.id + (group.name or "")).isprintable()
+    return (item.directory_id + item.user.id).isprintable()
 
 
 def check_identifier(text: str, what: str) -> None:

@@ -89,8 +89,9 @@ def _read(
     data = as_object(element["data"], "data")
     user = _user(data) if name.is_user or name.is_membership else None
     group = None if name.is_user else _group(name, data)
-    note = unknown_state(data, "active", "data", _FALSY | _TRUTHY) if user else ""
-    return noted(News(name, user, group, told, directory_id, make_key(index, element)), note)
+    news = News(name, user, group, told, directory_id, make_key(index, element))
+    unclear = user is not None and user.active is None
+    return noted(news, unknown_state(data, "active", "data", _FALSY | _TRUTHY)) if unclear else news
 
 
 def _user(data: Mapping[str, Any]) -> UserNews:

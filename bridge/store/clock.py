@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -33,9 +34,8 @@ class ClockUnsetError(RedisError):
         super().__init__("the time is not known yet: Redis has not told it")
 
 
-def ticks_ns() -> int:
-    """Return nanoseconds since some moment, which nobody can set."""
-    return time.monotonic_ns() if _BOOT is None else time.clock_gettime_ns(_BOOT)
+# nanoseconds since some moment, which nobody can set
+ticks_ns: Callable[[], int] = time.monotonic_ns if _BOOT is None else partial(time.clock_gettime_ns, _BOOT)
 
 
 def machine_ms() -> int:
@@ -60,9 +60,9 @@ class Clock:
 
     def __call__(self) -> int:
         """Return the time. Raises ClockUnsetError before the first look at Redis."""
-        now = self._now()
-        if now < self._last <= now + _MOST_HELD:
-            return self._last
+        now, last = self._now(), self._last
+        if now < last <= now + _MOST_HELD:
+            return last
         self._last = now
         return now
 
