@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ DRAIN_SECONDS = 10
 SWEEP_SECONDS = 1.0
 SWEEPS_AT_ONCE = 10
 REMEMBER_EVERY = 5  # beats
+NICENESS = 5  # senders wait for a receiver on the same machine, nobody waits for a batch
 _LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
 _SOON = 0.05  # seconds, for a clock that is not set yet
 log = structlog.get_logger()
@@ -299,6 +301,11 @@ async def _drain(arq: ArqWorker) -> None:
         await asyncio.wait(running, timeout=DRAIN_SECONDS)
 
 
+def give_way() -> None:
+    """Let the receivers on the same machine have its processors first."""
+    os.nice(NICENESS)
+
+
 def main() -> None:
     """`python -m workers.main CONFIG`, as `bridge worker` starts it."""
     try:
@@ -307,6 +314,7 @@ def main() -> None:
         sys.exit(str(error))
     configure_logs(settings.logs)
     logging.getLogger("arq").setLevel(logging.WARNING)
+    give_way()
     try:
         asyncio.run(run_worker(settings, EpochFile(Path(sys.argv[1]), settings)))
     except (SchemaError, UnsafeRedisError) as error:

@@ -10,6 +10,7 @@ from bridge.settings import read_settings
 from bridge.store.redis import open_store
 from workers.context import Worker
 from workers.fold import fold_directory
+from workers.main import give_way
 
 
 async def _fold(config: Path, directory: str) -> None:
@@ -24,4 +25,5 @@ async def _fold(config: Path, directory: str) -> None:
 
 
 if __name__ == "__main__":
+    give_way()
     asyncio.run(_fold(Path(sys.argv[1]), sys.argv[2]))

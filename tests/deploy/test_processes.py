@@ -1,6 +1,7 @@
 """The process commands of Procfile, Dockerfile and compose.yaml, run for real."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -68,6 +69,26 @@ def test_procfile_takes_the_config_of_the_folder_too(folder: Path) -> None:
         honcho = ["honcho", "-f", str(ROOT / "Procfile"), "-d", str(folder), "start"]
         with Program(honcho, folder / "honcho.log", {}, folder):
             works(config, port)
+
+
+def test_a_worker_lets_the_receiver_go_first(folder: Path) -> None:
+    """Of two that want the same processor the receiver gets it: somebody waits for its answer."""
+    port = free_port()
+    config = write_config(folder, "embedded", port)
+    with Program(image_command(), folder / "run.log", {"BRIDGE_CONFIG": str(config)}, folder):
+        works(config, port)
+        [receiver], [worker] = priorities(config, "serve"), priorities(config, "workers.main")
+        assert worker > receiver
+
+
+def priorities(config: Path, word: str) -> list[int]:
+    """Return the niceness of the processes that have a word and the configuration in their command."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        words = path.read_bytes().decode().split("\0")
+        if word in words and str(config) in words:
+            found.append(os.getpriority(os.PRIO_PROCESS, int(path.parent.name)))
+    return found
 
 
 def test_image_runs_everything_by_itself(folder: Path) -> None:
