@@ -29,6 +29,7 @@ from bridge.operators.health import (
 from bridge.settings import Settings
 from bridge.store.alerts import failing_since
 from bridge.store.clock import machine_ms as now_milliseconds
+from bridge.store.faults import describe_error
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.tally import Spread, Tally, TallyStore
 from bridge.store.targets import target_id
@@ -66,7 +67,7 @@ class Figures:
             async with asyncio.timeout(READ_SECONDS):
                 return [redis_up(1), *await self._ask()]
         except STORE_ERRORS as error:
-            log.warning("metrics.store_unavailable", error=type(error).__name__)
+            log.warning("metrics.store_unavailable", error=describe_error(error))
         except Exception:
             log.exception("metrics.failed")
         return [redis_up(0)]
@@ -138,6 +139,12 @@ def _journal(journal: JournalHealth, now: int) -> Iterator[Metric]:
         "Time since the oldest event that is not processed yet arrived, 0 without one.",
         (),
         [((), _age(journal.oldest_pending, now))],
+    )
+    yield _gauge(
+        "bridge_journal_dead_letters",
+        "Events that could not be processed, until a person has them tried again.",
+        (),
+        [((), journal.dead_letters)],
     )
     yield _gauge(
         "bridge_journal_unresolved_events",

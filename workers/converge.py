@@ -18,6 +18,7 @@ from bridge.settings import TargetSettings
 from bridge.store.commit import LeaseLostError
 from bridge.store.departures import read_departures
 from bridge.store.epoch import Stale, begin, read_stale
+from bridge.store.faults import describe_error, fails_at, is_outage
 from bridge.store.holders import journals_there
 from bridge.store.lease import Lease, acquire
 from bridge.store.listings import ListingStore, read_listings
@@ -27,6 +28,7 @@ from bridge.store.targets import GROUP, MEMBER, TEAM, TargetStore, read_state
 from bridge.store.work import Work
 from bridge.targets.base import CredentialsRejectedError, RateLimitedError, TargetError
 from workers import hold
+from workers.acts import Act
 from workers.bound import bind_teams
 from workers.context import Worker
 from workers.fold import QUIET_MS
@@ -34,14 +36,14 @@ from workers.listings import forget_listings
 from workers.lost import look_again
 from workers.marking import mark_everyone, progress_key
 from workers.people import People, apply_people, plan_people, wanted_people, watch_pending
-from workers.run import INTENT_MS, Run, TargetDownError, asked_until, member_object
+from workers.run import AT_ONCE, INTENT_MS, Run, TargetDownError, asked_until, member_object
 from workers.teams import apply_teams
 from workers.titles import index_groups
 from workers.twins import watch_twins
 
 SLICE_SECONDS = 20.0
-AT_ONCE = 3000  # objects in one step
 LONGEST_WAIT_MS = 5000  # how long an invite or a team waits for a burst of news to end
+FAILED_MS = 15_000  # until a target is tried again at which the bridge itself failed
 REREAD_MS = 2000  # until a team that could not be read is tried again
 FOLDING_MS = 2000  # how long after the last batch unread news still counts as being folded
 _NAP = 0.02
@@ -63,9 +65,25 @@ async def converge_target(worker: Worker, ident: str) -> None:
         pass
     except LeaseLostError:
         worker.log.warning("converge.lease_lost", target=target.name)
+    except Exception as error:
+        if not is_outage(error):
+            await _tell_failure(worker, store, lease, error)
+        raise
     finally:
         await lease.close()
         await worker.tell_tallies()
+
+
+async def _tell_failure(worker: Worker, store: TargetStore, lease: Lease, error: Exception) -> None:
+    """Let the target's state say that nothing comes of it, and why."""
+    before = await store.state()
+    since = before.since if before.state == "unavailable" else worker.clock()
+    resumes_at = (worker.clock() + FAILED_MS) / 1000
+    transaction = lease.transaction()
+    transaction.add(*store.put_state(replace(
+        before, state="unavailable", reason=fails_at(error), resumes_at=resumes_at, since=since,
+    )))  # fmt: skip
+    await lease.commit(transaction)
 
 
 async def _asleep(worker: Worker, store: TargetStore) -> bool:
@@ -88,7 +106,7 @@ async def _converge(worker: Worker, target: TargetSettings, store: TargetStore, 
         run.grant_turn()
         await watch_twins(run)
         await look_again(run)
-        worked = await _step(run)
+        worked = await _try_step(run)
         await _note_state(run)
         await worker.tell_tallies()
         if not worked:
@@ -243,13 +261,53 @@ async def _replaced(run: Run, epoch: str, beat: int) -> Stale | None:
 # one step
 
 
+async def _try_step(run: Run) -> bool:
+    """Make a step; one that fails is halved until the object that it fails for stands alone.
+
+    That one is given up, and the others go on. Returns what `_step` does; raises what is no fault of an
+    object.
+    """
+    run.trying = []
+    try:
+        worked = await _step(run)
+    except (LeaseLostError, TargetDownError):
+        raise
+    except Exception as error:
+        if is_outage(error) or not run.trying:
+            raise
+        await _after_failure(run, error)
+        return True
+    run.at_once = min(AT_ONCE, 2 * run.at_once)
+    return worked
+
+
+async def _after_failure(run: Run, error: Exception) -> None:
+    """Make the next step half as large, or give up the one object of this one.
+
+    Raises TargetDownError after too many of them in a row: then it is not theirs.
+    """
+    alone = len(run.trying) == 1
+    run.worker.log.warning(
+        "converge.step_failed", target=run.target.name, objects=len(run.trying),
+        error=describe_error(error), exc_info=error if alone else None,
+    )  # fmt: skip
+    run.drop_step()
+    if not alone:
+        run.at_once = len(run.trying) // 2
+        return
+    [work] = run.trying
+    run.causes = await run.store.causes([work.object])
+    await run.bury(work.object, Act("look", "work out what is to be done"), fails_at(error))
+    await run.finish([work])
+
+
 async def _step(run: Run) -> bool:
     """Work off what is due; False when there was nothing, or it waits for news to end."""
-    works = await run.store.work.due(run.now, AT_ONCE)
+    works = await run.store.work.due(run.now, run.at_once)
     for work in works:
         if work.object in run.held_back:
             await run.commit([run.store.work.defer(work, run.held_back[work.object])])
-    works = [work for work in works if work.object not in run.held_back]
+    works = run.trying = [work for work in works if work.object not in run.held_back]
     groups = [work for work in works if work.object.startswith(GROUP)]
     if groups:
         await index_groups(run, groups)

@@ -22,6 +22,7 @@ from bridge.settings import Settings, SettingsError, TargetSettings, read_settin
 from bridge.store.clock import Clock, keep_time, process_name
 from bridge.store.durability import UnsafeRedisError, require_safe
 from bridge.store.epoch import EpochFile, begin, end_when_heard, live, read_stale
+from bridge.store.faults import describe_error, is_outage
 from bridge.store.marked import questions, read_cursors, read_marked
 from bridge.store.presence import tell_alive, tell_gone
 from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
@@ -118,10 +119,11 @@ async def _run_job(name: str, job: Any) -> None:
     """A job that fails loses nothing: what it did not finish is still due, and the sweep rings again."""
     try:
         await job
-    except STORE_ERRORS as error:
-        log.warning("job.store_unavailable", job=name, error=type(error).__name__)
-    except Exception:
-        log.exception("job.failed", job=name)
+    except Exception as error:
+        if is_outage(error):
+            log.warning("job.store_unavailable", job=name, error=describe_error(error))
+        else:
+            log.exception("job.failed", job=name, error=describe_error(error))
 
 
 async def sweep_once(worker: Worker) -> int:
@@ -239,7 +241,7 @@ async def _prepare(worker: Worker) -> None:
             await _take_up(worker)
             return
         except STORE_ERRORS as error:
-            log.warning("worker.waits_for_redis", error=type(error).__name__)
+            log.warning("worker.waits_for_redis", error=describe_error(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(worker.stopping.wait(), _LOOK_AGAIN)
 
@@ -282,7 +284,7 @@ async def _work_until_it_ends(worker: Worker) -> None:
     if worker.stopping.is_set():
         await _drain(arq)
     elif main.done() and (error := main.exception()):
-        log.warning("worker.restarts", error=type(error).__name__)
+        log.warning("worker.restarts", error=describe_error(error))
         await asyncio.sleep(0.2)
     await end_task(sweeping)
     await end_task(stop)

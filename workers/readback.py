@@ -36,6 +36,7 @@ from bridge.directory.fold import Mirror
 from bridge.plan.teams import is_application
 from bridge.settings import SourceSettings
 from bridge.store.commit import LeaseLostError, Transaction
+from bridge.store.faults import fails_at, is_outage
 from bridge.store.journal import Entry, Submission
 from bridge.store.lease import Lease, acquire
 from bridge.store.mirror import Command, directory_name
@@ -276,7 +277,7 @@ async def _read(run: ReadRun, work: Work, tries: int) -> None:
     """Read one object. Raises ApiDownError, LimitedError and LeaseLostError."""
     run.lease.check()
     try:
-        event = await _ask(run, work.object, tries)
+        event = await _try_to_ask(run, work.object, tries)
     except RejectedError as error:
         await run.down("credentials_rejected", error)
     except ForbiddenError as error:
@@ -298,6 +299,19 @@ async def _read(run: ReadRun, work: Work, tries: int) -> None:
 
 class MissingError(DirectoryError):
     """It is not there, which is not believed at once."""
+
+
+async def _try_to_ask(run: ReadRun, name: str, tries: int) -> DirectoryEvent | None:
+    """Do what `_ask` does. A fault of ours, or in what is kept of the object, counts as no answer."""
+    try:
+        return await _ask(run, name, tries)
+    except DirectoryError:
+        raise
+    except Exception as error:
+        if is_outage(error):
+            raise
+        run.worker.log.warning("readback.failed", directory=run.reads.directory, exc_info=error)
+        raise UnavailableError(fails_at(error)) from None
 
 
 async def _ask(run: ReadRun, name: str, tries: int) -> DirectoryEvent | None:

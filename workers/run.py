@@ -39,6 +39,7 @@ from workers.tallies import began
 
 R = TypeVar("R")
 FAILURES_IN_A_ROW = 5  # opens the breaker
+AT_ONCE = 3000  # objects in one step
 INTENT_MS = 500  # how far behind an attempt its intent may be
 MOST_DELIVERIES = 10  # in one log line
 REFUSALS_IN_A_ROW = 10  # likewise: so many objects cannot all be wrong
@@ -80,7 +81,9 @@ class Run:
     `turn`: one page may still be read though the slice has ended; `listings`: long lists of which something
     is kept, `pages`: how many pages lists have, both by name; `seen`: the organisation has shown a list;
     `about`: objects of the call under way, `intent`: what is written of it, `sent`: tries of it so far;
-    `works`: what this step is about, by object; `changed`: what its calls have changed, and when (unix ms).
+    `works`: what this step is about, by object; `trying`: the same, while it is not known yet what is to be
+    done; `at_once`: objects of the next step at most; `changed`: what its calls have changed, and when
+    (unix ms).
     """
 
     worker: Worker
@@ -117,6 +120,8 @@ class Run:
     intent: Intent | None = None
     sent: int = 0
     works: dict[str, Work] = field(default_factory=dict)
+    trying: list[Work] = field(default_factory=list)
+    at_once: int = AT_ONCE
     changed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -522,10 +527,14 @@ class Run:
                 commands.append(("HDEL", self.store.key("dead"), work.object))
         await self.commit(commands)
         self._measure()
-        reasons, self.later, self.buried, self.tripped = [*self.tripped.values()], {}, set(), {}
-        self.outdated = set()
+        reasons = [*self.tripped.values()]
+        self.drop_step()
         if reasons and self.refusing:
-            await self.down("unavailable", f"refuses one object after another: {reasons[0]}")
+            await self.down("unavailable", f"one object after another fails: {reasons[0]}")
+
+    def drop_step(self) -> None:
+        """Forget what was found out in this step."""
+        self.later, self.buried, self.tripped, self.outdated = {}, set(), {}, set()
 
 
 def asked_until(error: TargetError) -> float:

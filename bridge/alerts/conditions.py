@@ -136,7 +136,9 @@ def _watches(reading: Reading, alert: AlertSettings) -> Iterator[_Watch]:
         kind: ConditionKind = "ended" if directory.ended else "orphaned"
         yield _Watch(kind, Subject(DIRECTORY, name), partial(_orphaned, directory.active, now))
     yield _Watch("stale", Subject(DATA), partial(_stale, reading.health.stale))
-    yield _Watch("stuck", Subject(JOURNAL), partial(_stuck, reading.health.journal, now))
+    journal = reading.health.journal
+    yield _Watch("dead_letter", Subject(JOURNAL), partial(_of_items, reading.dead_letters))
+    yield _Watch("stuck", Subject(JOURNAL), partial(_stuck, journal, now))
     wrong = sum(differs(ahead) for ahead in reading.health.clocks.values())
     yield _Watch("clock", Subject(CLOCKS), partial(_wrong_clocks, wrong, now))
 

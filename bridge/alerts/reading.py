@@ -9,6 +9,8 @@ import orjson
 from bridge.operators.health import Health, read_health
 from bridge.operators.pages import id_time
 from bridge.settings import Settings
+from bridge.store.dead_letters import dead_letters_key
+from bridge.store.journal import Journal
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
 
@@ -23,13 +25,15 @@ class Reading:
     """How everything is doing, and what waits for a person.
 
     `parked`, `dead`: by target, a digest of each item's id and since when it is there (unix ms); `unread`:
-    by source, when something of it could not be read (unix ms), within the last REFUSED_WINDOW.
+    by source, when something of it could not be read (unix ms), within the last REFUSED_WINDOW;
+    `dead_letters`: a digest of each one's id, and when it arrived (unix ms).
     """
 
     health: Health
     parked: Mapping[str, Items] = field(default_factory=dict)
     dead: Mapping[str, Items] = field(default_factory=dict)
     unread: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    dead_letters: Items = field(default_factory=dict)
 
 
 async def read_installation(settings: Settings, store: Store, now: int) -> Reading:
@@ -40,7 +44,8 @@ async def read_installation(settings: Settings, store: Store, now: int) -> Readi
         target, counts = TargetStore(store, target_id(each)), health.targets[each.name].counts
         parked[each.name] = await _read_items(target, "parked", counts.parked, now)
         dead[each.name] = await _read_items(target, "dead", counts.dead, now)
-    return Reading(health, parked, dead, await _read_unread(settings, store, now))
+    letters = await _read_dead_letters(store) if health.journal.dead_letters else {}
+    return Reading(health, parked, dead, await _read_unread(settings, store, now), letters)
 
 
 async def _read_items(target: TargetStore, what: str, number: int, now: int) -> dict[str, int]:
@@ -54,6 +59,16 @@ async def _read_items(target: TargetStore, what: str, number: int, now: int) -> 
         return {_digest(ident): now for ident in await target.store.call("HKEYS", target.key(what))}
     rows = await (target.parked() if what == "parked" else target.dead())
     return {_digest(ident): held.since for ident, held in rows.items()}
+
+
+async def _read_dead_letters(store: Store) -> dict[str, int]:
+    names = sorted(await Journal(store).directories())
+    found = await store.calls([("HKEYS", dead_letters_key(store, each)) for each in names])
+    return {
+        _digest(f"{name}/{ident}"): id_time(ident)
+        for name, idents in zip(names, found, strict=True)
+        for ident in idents
+    }
 
 
 def _digest(ident: str) -> str:

@@ -22,6 +22,7 @@ _COUNTED = {
     "ended": ("person stays active", "people stay active"),
     "stuck": ("event waits", "events wait"),
     "clock": ("process runs", "processes run"),
+    "dead_letter": ("event", "events"),
 }
 _NEW = {
     "parked": "{name}: {count} held for approval since {since}: see `bridge parked`",
@@ -54,6 +55,10 @@ _NEW = {
         "remove or invite is held: see `bridge status`"
     ),
     "stuck": "No event is processed since {since}, {count}: see `bridge status` and the workers' logs",
+    "dead_letter": (
+        "{count} could not be processed, since {since}, and what they tell is not done: see `bridge events "
+        "--state dead_letter`"
+    ),
     "clock": (
         "{count} on a machine whose clock is not Redis', since {since}; one of them is wrong: see `bridge "
         "status`, and set both by NTP"
@@ -65,8 +70,12 @@ _NEVER = (
 _MORE = {
     "parked": "{name}: {new} more held for approval, {number} in all: see `bridge parked`",
     "dead": "{name}: {new} more given up, {number} in all: see `bridge dead`",
+    "dead_letter": (
+        "{new} more events could not be processed, {number} in all: see `bridge events --state dead_letter`"
+    ),
 }
 _OVER = {
+    "dead_letter": "No event is left that could not be processed",
     "parked": "{name}: nothing is held for approval any more",
     "dead": "{name}: nobody and nothing is given up any more",
     "rejected": "{name}: {api} takes the token again",

@@ -32,7 +32,15 @@ from bridge.commands.filtering import (
 from bridge.operators.desks import open_desks
 from bridge.operators.events import KINDS, EventLog
 from bridge.operators.filters import Filter
-from bridge.operators.replay import Subjects, Told, look_again, subjects_of, told_by, told_within
+from bridge.operators.replay import (
+    Subjects,
+    Told,
+    fold_dead_letters,
+    look_again,
+    subjects_of,
+    told_by,
+    told_within,
+)
 from bridge.settings import Settings
 from bridge.store.audit import Deed
 
@@ -61,7 +69,8 @@ def replay(
 ) -> None:
     """Look again at everyone and every group that some events told of, and mend what has drifted apart.
 
-    No event is repeated: GitBook is read afresh and compared with what the directory wants now.
+    No event is repeated: GitBook is read afresh and compared with what the directory wants now. Only events
+    that could not be processed (`bridge events --state dead_letter`) are tried again.
     """
     settings = load(config)
     wanted = make_filter(
@@ -77,11 +86,11 @@ def replay(
     told, subjects = run_async(_survey(settings, ids or [], wanted))
     asked = {"ids": ids} if ids else _asked(sources, kinds, text, since, until)
     if told.events and not yes:
-        _say(_summary(subjects))
+        _say(_summary(told, subjects))
         typer.confirm("Look at them again?", abort=True)
     deed = Deed(unix_ms(), by or me(), "", why=why, detail=asked | {"events": told.events})
-    looked = run_async(_look(settings, wanted, subjects, deed)) if told.events else []
-    _tell(told, subjects, looked, json)
+    again, looked = run_async(_look(settings, wanted, told, subjects, deed)) if told.events else (0, [])
+    _tell(told, subjects, again, looked, json)
 
 
 async def _survey(settings: Settings, ids: list[str], wanted: Filter) -> tuple[Told, Subjects]:
@@ -91,11 +100,15 @@ async def _survey(settings: Settings, ids: list[str], wanted: Filter) -> tuple[T
         return told, await subjects_of(log, told)
 
 
-async def _look(settings: Settings, wanted: Filter, subjects: Subjects, deed: Deed) -> list[str]:
+async def _look(
+    settings: Settings, wanted: Filter, told: Told, subjects: Subjects, deed: Deed
+) -> tuple[int, list[str]]:
+    """Return how many events are tried again, and at which targets the others' people are looked at."""
     async with opened_store(settings) as store:
+        again = await fold_dead_letters(EventLog(settings, store), told, deed)
         desks = open_desks(settings, store)
         chosen = {name: desk for name, desk in desks.items() if wanted.admits(target=name)}
-        return await look_again(settings, chosen, subjects, deed)
+        return again, await look_again(settings, chosen, subjects, deed)
 
 
 def _asked(*options: Any) -> dict[str, Any]:
@@ -108,21 +121,25 @@ def _say(line: str) -> None:
     out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _summary(subjects: Subjects) -> str:
+def _summary(told: Told, subjects: Subjects) -> str:
     people, groups = len(subjects.all_people), len(subjects.all_groups)
-    return f"{subjects.events} event(s) told of {people} address(es) and {groups} group(s)."
+    found = f"{subjects.events} event(s) told of {people} address(es) and {groups} group(s)."
+    return found + (f" {len(told.dead)} of them could not be processed." if told.dead else "")
 
 
-def _tell(told: Told, subjects: Subjects, looked: list[str], json: bool) -> None:
+def _tell(told: Told, subjects: Subjects, again: int, looked: list[str], json: bool) -> None:
+    if again and not json:
+        _say(f"{again} event(s) that could not be processed are tried again.")
     if json:
         print_json({
-            "events": told.events, "people": len(subjects.all_people), "groups": len(subjects.all_groups),
-            "targets": looked, "unknown": told.unknown, "refused": told.refused,
+            "events": told.events, "tried_again": again, "people": len(subjects.all_people),
+            "groups": len(subjects.all_groups), "targets": looked, "unknown": told.unknown,
+            "refused": told.refused,
         })  # fmt: skip
-    elif told.events:
+    elif told.events > len(told.dead):
         where = ", ".join(looked) or "no target: none follows that directory, or nobody is known of it yet"
-        _say(f"{_summary(subjects)} They are looked at again at {where}.")
-    elif not (told.unknown or told.refused):
+        _say(f"{_summary(told, subjects)} They are looked at again at {where}.")
+    elif not (told.dead or told.unknown or told.refused):
         out.print("No such events.")
     problems = [f"no event {', '.join(told.unknown)} is known"] if told.unknown else []
     problems += [f"{', '.join(told.refused)}: {_NOT_KEPT}"] if told.refused else []

@@ -57,7 +57,7 @@ async def read_status(settings: Settings, store: Store) -> dict[str, Any]:
 
 
 def _describe_journal(journal: JournalHealth) -> dict[str, Any]:
-    names = ("accepted", "folded", "pending", "unresolved", "too_old")
+    names = ("accepted", "folded", "pending", "unresolved", "too_old", "dead_letters")
     return {name: getattr(journal, name) for name in names}
 
 
@@ -138,6 +138,12 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
         out.print(
             f"{journal['too_old']} event(s) were refused: they had happened too long ago (retention.journal)."
         )
+    if journal["dead_letters"]:
+        line = (
+            f"{journal['dead_letters']} event(s) could not be processed, and what they tell is not done: see "
+            "`bridge events --state dead_letter`"
+        )
+        out.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     if told["data"]["reason"]:
         out.print(told["data"]["reason"], style="red", markup=False, highlight=False, soft_wrap=True)
     _print_targets(told["targets"])

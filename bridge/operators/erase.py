@@ -27,6 +27,7 @@ from bridge.operators.erasable import (
 from bridge.settings import Settings
 from bridge.store.audit import Audit, Deed
 from bridge.store.commit import Transaction
+from bridge.store.dead_letters import drop_dead_letters
 from bridge.store.erasure import Hint, Marker, Scrub, open_marker, put_erased
 from bridge.store.history import History, read_row
 from bridge.store.journal import Journal, read_event
@@ -38,6 +39,7 @@ from bridge.store.streams import Fields, Revision, carry_out, revise
 from bridge.store.targets import MEMBER, TargetStore
 from bridge.store.traces import (
     Traces,
+    counted,
     held_ids,
     known_teams,
     traces_at_target,
@@ -116,6 +118,8 @@ async def _survey_directory(store: Store, journal: str, subject: Subject, found:
     cursor = await Journal(store).cursor(journal)
     revision = await revise(store, Journal(store).key(journal), judge, cursor)
     found.streams.setdefault("event log", []).append(revision)
+    notes = await counted(store, Traces(last=[*drop_dead_letters(store, journal, revision.gone)]))
+    found.parts.setdefault("event log", []).append(notes)
     if uids:
         part = await traces_in_mirror(store, journal, uids, subject.emails)
         found.parts.setdefault("mirror", []).append(part)

@@ -14,15 +14,18 @@ from bridge.directory.users import decode_user
 from bridge.operators.filters import Filter
 from bridge.operators.pages import Page, Raw, id_time, newest_first, order, row_id, split_id
 from bridge.settings import Settings, SourceSettings
+from bridge.store.dead_letters import UNREADABLE, dead_letters_key
 from bridge.store.journal import START, Journal
 from bridge.store.mirror import directory_name
 from bridge.store.redis import Store
 from bridge.store.tombstones import late_key
 
 KINDS = tuple(name.value for name in EventName)
-PENDING, PROCESSED, TOO_OLD, REFUSED = STATES = ("pending", "processed", "too_old", "refused")
+PENDING, PROCESSED, TOO_OLD, DEAD_LETTER, REFUSED = STATES = (
+    "pending", "processed", "too_old", "dead_letter", "refused"
+)  # fmt: skip
 _REFUSED = "refused/"  # in ids, before a source: no journal is called so, in its name a slash follows a colon
-_UNREADABLE = "nobody can read this row of the journal"
+_NOT_FOLDED = "it could not be processed ({}): see `bridge replay`"
 _TOO_LATE = "not newer than what was forgotten or erased: it happened {} days before it arrived"
 
 
@@ -136,21 +139,17 @@ class EventLog:
         for each in events:
             if each.state != REFUSED:
                 told[each.directory].append(split_id(each.id)[1])
-        answers = await self.store.calls([
-            command
-            for name, rows in told.items()
-            for command in (
-                ("GET", self._journal.cursor_key(name)), ("ZMSCORE", late_key(self.store, name), *rows),
-            )
-        ])  # fmt: skip
-        cursors = dict(zip(told, answers[::2], strict=True))
-        late = {
-            row_id(name, row)
-            for (name, rows), scores in zip(told.items(), answers[1::2], strict=True)
-            for row, score in zip(rows, scores, strict=True)
-            if score is not None
-        }
-        return [_judged(each, cursors.get(each.directory), each.id in late) for each in events]
+        cursors, late, dead = {}, set[str](), dict[str, str]()
+        for name, rows in told.items():
+            cursors[name], scores, reasons = await self.store.calls([
+                ("GET", self._journal.cursor_key(name)),
+                ("ZMSCORE", late_key(self.store, name), *rows),
+                ("HMGET", dead_letters_key(self.store, name), *rows),
+            ])  # fmt: skip
+            late |= {row_id(name, row) for row, at in zip(rows, scores, strict=True) if at is not None}
+            dead |= {row_id(name, row): why for row, why in zip(rows, reasons, strict=True) if why}
+        judged = [_judged(each, cursors.get(each.directory), each.id in late) for each in events]
+        return [_as_dead_letter(each, dead[each.id]) if each.id in dead else each for each in judged]
 
 
 def _feeds(source: SourceSettings, wanted: Filter) -> bool:
@@ -175,7 +174,7 @@ def _read_event(ident: str, directory: str, fields: Mapping[str, str]) -> Logged
     try:
         event = decode_event(orjson.loads(fields["e"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        return LoggedEvent(ident, id_time(ident), "", "", directory=directory, reason=_UNREADABLE)
+        return LoggedEvent(ident, id_time(ident), "", "", directory=directory, reason=UNREADABLE)
     return LoggedEvent(
         ident, id_time(ident), event.source, event.delivery, PROCESSED, directory,
         stamp_time(event.stamp), event.name.value, event.user, event.group,
@@ -204,6 +203,10 @@ def _judged(event: LoggedEvent, cursor: str | None, late: bool) -> LoggedEvent:
         return replace(event, state=TOO_OLD, reason=_TOO_LATE.format(days))
     row = split_id(event.id)[1]
     return replace(event, state=PENDING) if order(row) > order(cursor or START) else event
+
+
+def _as_dead_letter(event: LoggedEvent, reason: str) -> LoggedEvent:
+    return replace(event, state=DEAD_LETTER, reason=_NOT_FOLDED.format(reason))
 
 
 def _is_in(wanted: Filter, event: LoggedEvent) -> bool:

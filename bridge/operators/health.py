@@ -12,6 +12,7 @@ from bridge.operators.orphans import DirectoryHealth, read_directories
 from bridge.operators.pages import id_time
 from bridge.settings import Settings, SourceSettings, TargetSettings
 from bridge.store.clock import differences_commands, read_differences
+from bridge.store.dead_letters import count_dead_letters
 from bridge.store.epoch import Stale, read_stale
 from bridge.store.front import FrontNews, FrontStore
 from bridge.store.journal import START, Journal
@@ -41,11 +42,11 @@ API_STATES = ("ok", "rate_limited", "unavailable", "credentials_rejected", NOT_C
 
 @dataclass(frozen=True, slots=True)
 class JournalHealth:
-    """The event log. All but the last are numbers of events since its start.
+    """The event log, in numbers of events since its start.
 
     `unresolved`: they name an id of which nothing else is known; `too_old`: not folded, since what they
     could contradict is forgotten; `oldest_pending`: when the oldest event that is not folded arrived, unix
-    ms, 0 when all are.
+    ms, 0 when all are; `dead_letters`: events that could not be folded.
     """
 
     accepted: int = 0
@@ -53,6 +54,7 @@ class JournalHealth:
     unresolved: int = 0
     too_old: int = 0
     oldest_pending: int = 0
+    dead_letters: int = 0
 
     @property
     def pending(self) -> int:
@@ -158,7 +160,8 @@ async def _read_journal(store: Store) -> JournalHealth:
     directories = sorted(await journal.directories())
     oldest = await _oldest_pending(journal, store, directories) if accepted > folded else 0
     unresolved = await MirrorStore(store).unresolved(directories)
-    return JournalHealth(accepted, folded, unresolved, await too_old(store), oldest)
+    dead = await count_dead_letters(store, directories)
+    return JournalHealth(accepted, folded, unresolved, await too_old(store), oldest, dead)
 
 
 async def _oldest_pending(journal: Journal, store: Store, directories: Sequence[str]) -> int:

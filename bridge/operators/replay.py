@@ -10,39 +10,45 @@ from dataclasses import dataclass, field, replace
 
 from bridge.following import followed
 from bridge.operators.desks import Desk
-from bridge.operators.events import PENDING, PROCESSED, REFUSED, TOO_OLD, EventLog, LoggedEvent
+from bridge.operators.events import DEAD_LETTER, PENDING, PROCESSED, REFUSED, TOO_OLD, EventLog, LoggedEvent
 from bridge.operators.filters import Filter
-from bridge.operators.pages import MOST_SCANNED
+from bridge.operators.pages import MOST_SCANNED, split_id
 from bridge.plan.members import want
 from bridge.plan.reading import must_read
 from bridge.settings import Settings, TargetSettings
 from bridge.store.audit import Deed
 from bridge.store.commit import Transaction
+from bridge.store.dead_letters import fold_again
 from bridge.store.mirror import Command, MirrorStore, directory_name, make_ref, split_ref
 from bridge.store.targets import GROUP, MEMBER, TEAM
 
 ACTION = "replayed"
 AT_ONCE = 200  # objects in one transaction: more would keep the receivers waiting
-_KEPT = frozenset({PENDING, PROCESSED, TOO_OLD})
+_KEPT = frozenset({PENDING, PROCESSED, TOO_OLD, DEAD_LETTER})
 
 
 @dataclass(slots=True)
 class Told:
     """Whom and what some events told of. `users`, `groups`: refs; `whole`: groups whose members count, too.
 
-    `refused`: ids of what cannot be looked at again, since it was not kept; `unknown`: ids of nothing.
+    `dead`: ids of dead letters, which tell of nobody yet; `refused`: ids of what cannot be looked at again,
+    since it was not kept; `unknown`: ids of nothing.
     """
 
     events: int = 0
     users: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
+    dead: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     def add(self, event: LoggedEvent) -> None:
         """Add one event: one about a group alone tells of all its members."""
         self.events += 1
+        if event.state == DEAD_LETTER:
+            self.dead.append(event.id)
+            return
         if event.user:
             self.users.add(make_ref(event.directory, event.user.id))
         if event.group:
@@ -123,6 +129,22 @@ def _slices(names: Collection[str]) -> Iterator[list[str]]:
     ordered = sorted(names)
     for start in range(0, len(ordered), AT_ONCE):
         yield ordered[start : start + AT_ONCE]
+
+
+# folding dead letters
+
+
+async def fold_dead_letters(log: EventLog, told: Told, deed: Deed) -> int:
+    """Have those that could not be folded tried again; how many that is. `deed`: as in `look_again`.
+
+    Raises one of STORE_ERRORS.
+    """
+    count = 0
+    for ident in told.dead:
+        directory, row = split_id(ident)
+        what = f"the event {ident} tried again, which could not be processed"
+        count += await fold_again(log.store, directory, row, replace(deed, action=ACTION, what=what))
+    return count
 
 
 # looking at them again

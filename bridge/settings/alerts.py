@@ -12,7 +12,7 @@ from bridge.settings.values import Name, ProblemsError, Section, Span, is_http_u
 AlertKind = Literal["slack", "standard-webhooks"]
 ConditionKind = Literal[
     "parked", "dead", "rejected", "unavailable", "refused", "silent", "orphaned", "ended", "stale", "stuck",
-    "clock",
+    "clock", "dead_letter",
 ]  # fmt: skip
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 

@@ -20,7 +20,8 @@ from bridge.store.told import Told
 SLICE = 200  # rows in one transaction
 _TRIMMED = 10_000  # rows of a journal
 _WHOLE = (  # keys of a directory that are deleted at once, when nothing is found by them any more
-    "users", "groups", "lists", "unresolved", "over", "horizon", "unmarked", "late", "erased",
+    "users", "groups", "lists", "unresolved", "over", "horizon", "unmarked", "late", "deadletters",
+    "erased",
     "reads", "readv", "readtries", "readstate",
 )  # fmt: skip
 

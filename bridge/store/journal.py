@@ -14,6 +14,7 @@ from bridge.store.redis import STORE_ERRORS, Store
 
 SEEN_SECONDS = 7 * 86400
 START = "0-0"
+JournalRow = tuple[str, DirectoryEvent | None]  # with its stream id; None for a row nobody can read
 
 
 class Entry(Struct, frozen=True):
@@ -144,7 +145,7 @@ class Journal:
         """Return the id of the last folded event of a directory."""
         return await self._store.call("GET", self.cursor_key(directory)) or START
 
-    async def read(self, directory: str, after: str, count: int) -> list[tuple[str, DirectoryEvent | None]]:
+    async def read(self, directory: str, after: str, count: int) -> list[JournalRow]:
         """Return up to `count` events behind a cursor with their ids; None for a row nobody can read."""
         rows = await self._store.call("XRANGE", self.key(directory), f"({after}", "+", "COUNT", count)
         return [(ident, read_event(fields)) for ident, fields in rows]

@@ -7,6 +7,7 @@ import orjson
 from bridge.settings import RetentionSettings
 from bridge.store.commit import Transaction
 from bridge.store.counts import ALL_LOSSES, INVITES, REMOVALS
+from bridge.store.dead_letters import dead_letters_key
 from bridge.store.journal import Journal
 from bridge.store.mirror import Command
 from bridge.store.redis import Store
@@ -23,7 +24,7 @@ async def trim_journal(store: Store, directory: str, before: int, most: int) -> 
     `before`: unix ms, what is older goes; `most`: bytes (approximate), what is over goes too.
     """
     journal = Journal(store)
-    keys = journal.key(directory), journal.cursor_key(directory)
+    keys = journal.key(directory), journal.cursor_key(directory), dead_letters_key(store, directory)
     gone = int(await store.run("trim", *keys, before, most, SLICE))
     first = await store.call("XRANGE", journal.key(directory), "-", "+", "COUNT", 1) if gone else ()
     await store.calls([Told(store, directory).trim(ident) for ident, _ in first])

@@ -14,7 +14,8 @@ DOCS, OKTA = Subject(TARGET, "docs"), Subject(SOURCE, "okta")
 
 def subject_of(kind: str) -> Subject:
     """What a kind of condition is about."""
-    alone = {"stuck": Subject(JOURNAL), "clock": Subject(CLOCKS), "stale": Subject(DATA)}
+    alone = {"clock": Subject(CLOCKS), "stale": Subject(DATA)}
+    alone |= dict.fromkeys(("stuck", "dead_letter"), Subject(JOURNAL))
     return ({"refused": OKTA, "silent": OKTA} | alone).get(kind, DOCS)
 
 

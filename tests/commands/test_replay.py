@@ -30,7 +30,8 @@ async def test_by_ids(world: World, bridge_json: BridgeJson) -> None:
     await drift(world)
     [ident] = [row["id"] for row in await bridge_json("events", "--text", "ana@")]
     assert await bridge_json("replay", ident, "--yes", "--by", "boss", "--why", "restored") == {
-        "events": 1, "people": 1, "groups": 0, "targets": ["docs"], "unknown": [], "refused": [],
+        "events": 1, "tried_again": 0, "people": 1, "groups": 0, "targets": ["docs"],
+        "unknown": [], "refused": [],
     }  # fmt: skip
     await world.settle()
     assert set(world.members()) == {"ana", "bo"}

@@ -144,7 +144,8 @@ async def test_a_row_nobody_can_read_is_shown_as_such(world: World) -> None:
     await world.fold()
     broken, _ = await events(world)
     assert (broken.kind, broken.state, broken.reason) == (
-        "", "processed", "nobody can read this row of the journal",
+        "", "dead_letter",
+        "it could not be processed (nobody can read this row of the journal): see `bridge replay`",
     )  # fmt: skip
 
 

@@ -92,15 +92,6 @@ async def test_one_folder_at_a_time(world: World) -> None:
     assert await world.journal.counters() == (300, 300)
 
 
-async def test_a_row_nobody_can_read_is_passed_over(world: World) -> None:
-    """It stops nobody."""
-    await world.hire("ana")
-    await world.store.call("XADD", world.journal.key("okta"), "*", "e", "[]")
-    await world.hire("bo")
-    await world.settle()
-    assert set(world.members()) == {"ana", "bo"}
-
-
 async def test_a_long_list_of_people_nobody_knows_is_news_of_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

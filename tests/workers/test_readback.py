@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from bridge.directories.okta import Okta
 from bridge.directory.events import make_stamp
 from bridge.directory.users import User, decode_user, encode_user
 from bridge.store.lease import acquire
@@ -412,6 +413,36 @@ async def test_one_who_may_not_be_read_holds_nobody_up(hooks: Hooks, world: Worl
     assert world.members() == {"bo": "read"}
     assert (await hooks.waiting(), (await hooks.state()).state) == (["u:00uana"], "ok")
     hooks.okta.hidden = set()
+    await hooks.read(10 * MINUTE)
+    await world.settle()
+    assert set(world.members()) == {"ana", "bo"}
+
+
+async def test_one_whom_the_bridge_fails_at_holds_nobody_up(
+    hooks: Hooks, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours counts as no answer, with its place: tried again, later and later."""
+    honest = Okta.user
+
+    async def user(self: Okta, ident: str) -> Any:
+        if ident == "00uana":
+            raise KeyError(ident)
+        return await honest(self, ident)
+
+    for name in ("ana", "bo"):
+        hooks.okta.hire(name)
+        await hooks.tell("user.updated", name, active=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Okta, "user", user)
+        await hooks.settle()
+        assert world.members() == {"bo": "read"}
+        assert (await hooks.waiting(), (await hooks.state()).state) == (["u:00uana"], "ok")
+        for _ in range(6):
+            await hooks.read(10 * MINUTE)
+        state = await hooks.state()
+        assert state.state == "unavailable"
+        assert state.reason
+        assert "the bridge fails at it: KeyError at test_readback.py:" in state.reason
     await hooks.read(10 * MINUTE)
     await world.settle()
     assert set(world.members()) == {"ana", "bo"}

@@ -1,8 +1,8 @@
 -- Takes a slice of old rows off a journal's front: those before a time, and more where it is too large. Nothing
--- behind the cursor goes, ever: that is not folded yet.
--- ARGV: journal, cursor key, before (ms), most bytes, rows in a slice. Returns how many rows went.
-local journal, cursor, slice = ARGV[1], redis.call('GET', ARGV[2]), tonumber(ARGV[5])
-if not cursor then
+-- behind the cursor, or behind a dead letter, goes, ever: that is not folded yet.
+-- ARGV: journal, cursor key, dead letters, before (ms), most bytes, rows in a slice. Returns how many rows went.
+local journal, bound, slice = ARGV[1], redis.call('GET', ARGV[2]), tonumber(ARGV[6])
+if not bound then
   return 0
 end
 local function parts(id)
@@ -17,18 +17,21 @@ local function earlier(one, other)
   end
   return other
 end
+for _, id in ipairs(redis.call('HKEYS', ARGV[3])) do
+  bound = earlier(bound, id)
+end
 local function trim(id)
-  local first = earlier(id, cursor)
+  local first = earlier(id, bound)
   local whole = redis.call('XTRIM', journal, 'MINID', '~', first, 'LIMIT', slice) -- whole nodes, some 100 rows each
   return whole > 0 and whole or redis.call('XTRIM', journal, 'MINID', first) -- then what is left: part of one
 end
-local gone = trim(ARGV[3])
+local gone = trim(ARGV[4])
 local bytes = redis.pcall('MEMORY', 'USAGE', journal) -- not permitted everywhere: then by age alone
-if type(bytes) ~= 'number' or bytes <= tonumber(ARGV[4]) then
+if type(bytes) ~= 'number' or bytes <= tonumber(ARGV[5]) then
   return gone
 end
-local surplus = math.ceil(redis.call('XLEN', journal) * (1 - ARGV[4] / bytes))
-local rows = redis.call('XRANGE', journal, '-', cursor, 'COUNT', math.min(slice, surplus))
+local surplus = math.ceil(redis.call('XLEN', journal) * (1 - ARGV[5] / bytes))
+local rows = redis.call('XRANGE', journal, '-', bound, 'COUNT', math.min(slice, surplus))
 if #rows > 0 then
   gone = gone + trim(rows[#rows][1])
 end
