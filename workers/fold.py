@@ -33,6 +33,7 @@ from workers.late import divide, drop_erased, leave_out, note_late
 from workers.readback import read_marks
 
 BATCH = 200  # events; more would make one script keep the receivers waiting
+LARGEST = 2_000_000  # characters of them; the leases are renewed between two batches, not within one
 SLICE_SECONDS = 20.0
 QUIET_MS = 100  # news closer together than this is one burst (see converge)
 
@@ -99,7 +100,7 @@ class _Folding:
         """
         journal = self.worker.journal
         cursor = await journal.cursor(self.directory)
-        while rows := await journal.read(self.directory, cursor, self.size):
+        while rows := await journal.read(self.directory, cursor, self.size, LARGEST):
             try:
                 await self._fold(cursor, rows)
             except LeaseLostError:
@@ -110,7 +111,7 @@ class _Folding:
                 await self._after_failure(cursor, rows, error)
                 if len(rows) > 1:
                     continue
-            self.size = min(BATCH, 2 * self.size)
+            self.size = min(BATCH, 2 * len(rows))  # of long lists no more is read than can be folded
             break
         return len(rows)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative, quoted
+from bridge.directory.events import DirectoryEvent, EventName, GroupNews, UserNews, negative, positive, quoted
 from bridge.directory.groups import (
     MOST_LISTS,
     Group,
@@ -148,6 +148,9 @@ def _shown_group(group: Group) -> tuple[object, ...]:
 def _fold_list(mirror: Mirror, touched: Touched, group: str, members: tuple[str, ...], stamp: int) -> None:
     """Fold a list in; what it shows counts even where it is too old to be remembered itself."""
     before = mirror.lists.get(group, ())
+    if before and before[-1].last < stamp:
+        _fold_newest_list(mirror, touched, group, members, stamp)
+        return
     after = tell_list(before, members, stamp)
     if after == before:
         return
@@ -159,6 +162,27 @@ def _fold_list(mirror: Mirror, touched: Touched, group: str, members: tuple[str,
         row = mirror.memberships.get((group, user), Membership())
         kept = row.listed_at if row.listed_at <= negative(after[0].first) else 0  # its list was let go
         _put_membership(mirror, touched, (group, user), replace(row, listed_at=changes.get(user, kept)))
+
+
+def _fold_newest_list(
+    mirror: Mirror, touched: Touched, group: str, members: tuple[str, ...], stamp: int
+) -> None:
+    """Fold in a list that is newer than all before it, as nearly all are: what it changes is enough.
+
+    It leads to what the general way leads to, in a time that grows with the members and not with the lists.
+    """
+    *older, last = mirror.lists[group]
+    before, now = set(last.members), set(members)
+    touched.lists.add(group)
+    if now == before:
+        mirror.lists[group] = (*older, replace(last, last=stamp))
+        return
+    told = MemberList(stamp, stamp, tuple(sorted(now)))
+    mirror.lists[group] = (*older, last, told)[-MOST_LISTS:]
+    for user in now ^ before:
+        row = mirror.memberships.get((group, user), Membership())
+        at = positive(stamp) if user in now else negative(stamp)
+        _put_membership(mirror, touched, (group, user), replace(row, listed_at=at))
 
 
 def _put_membership(mirror: Mirror, touched: Touched, pair: Pair, row: Membership) -> None:

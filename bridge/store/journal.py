@@ -1,6 +1,7 @@
 """The journal: what was accepted, in order, one stream for each directory."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import orjson
@@ -145,10 +146,19 @@ class Journal:
         """Return the id of the last folded event of a directory."""
         return await self._store.call("GET", self.cursor_key(directory)) or START
 
-    async def read(self, directory: str, after: str, count: int) -> list[JournalRow]:
-        """Return up to `count` events behind a cursor with their ids; None for a row nobody can read."""
+    async def read(self, directory: str, after: str, count: int, most: float = inf) -> list[JournalRow]:
+        """Return up to `count` events behind a cursor with their ids; None for a row nobody can read.
+
+        `most`: characters of the events together, unless the first alone has more.
+        """
         rows = await self._store.call("XRANGE", self.key(directory), f"({after}", "+", "COUNT", count)
-        return [(ident, read_event(fields)) for ident, fields in rows]
+        found: list[JournalRow] = []
+        for ident, fields in rows:
+            most -= len(fields.get("e", ""))
+            if most < 0 and found:
+                break
+            found.append((ident, read_event(fields)))
+        return found
 
     async def directories(self) -> set[str]:
         """Return the names of all journals there are."""

@@ -53,6 +53,14 @@ async def test_what_is_accepted_can_be_read(journal: Journal) -> None:
     assert [] == await journal.read("acme", rows[1][0], 10)
 
 
+async def test_what_is_read_is_bounded_by_its_size(journal: Journal) -> None:
+    """One event at least, however large it is."""
+    await journal.accept([body(entry(), entry(), entry())])
+    size = len(entry().payload)
+    sizes = {most: len(await journal.read("acme", START, 10, most)) for most in (1, size, 2 * size, 9 * size)}
+    assert sizes == {1: 1, size: 1, 2 * size: 2, 9 * size: 3}
+
+
 async def test_repeats_are_dropped(journal: Journal, store: Store) -> None:
     """By delivery key: within a body, between bodies of one round trip, and later; without a key never."""
     first = [body(entry(key(1)), entry(key(2)), entry(key(1))), body(entry(key(2)), entry(key(3)))]

@@ -4,7 +4,11 @@ import asyncio
 import contextlib
 
 import pytest
+from structlog.testing import capture_logs
 
+import bridge.directory.fold
+from bridge.directory.events import DirectoryEvent, EventName, GroupNews, make_stamp
+from bridge.directory.groups import MemberList, listed_changes
 from bridge.store import commit
 from bridge.store.redis import Store
 from tests.workers.crash import Bomb, Crash, arm, die_and_come_back
@@ -106,6 +110,44 @@ async def test_a_long_list_of_people_nobody_knows_is_news_of_nobody(
     await world.hire("p7")
     await world.settle()
     assert world.teams() == {"Writers": {"p7"}}
+
+
+async def test_a_batch_is_bounded_by_its_size(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of many members come a few at a time, so that the lease is renewed and others have their turn."""
+    people = [f"p{number}" for number in range(100)]
+    await world.hire(*people)
+    await world.group("g1", "Writers", *people)
+    await world.settle()
+    for number in range(41):
+        await world.tell("group.updated", group=("g1", "Writers", tuple(people[number:])))
+    monkeypatch.setattr(fold, "LARGEST", 4000)
+    with capture_logs() as logs:
+        await world.fold()
+    sizes = [each["events"] for each in logs if each["event"] == "fold.batch"]
+    assert sum(sizes) == 41
+    assert 1 < max(sizes) < 20
+    await world.settle()
+    assert world.teams() == {"Writers": set(people[40:])}
+
+
+def test_the_newest_list_costs_no_more_for_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly all lists are newer than those before them: these are not compared with each other again."""
+    compared: list[object] = []
+
+    def changes(lists: tuple[MemberList, ...]) -> dict[str, int]:
+        compared.append(lists)
+        return listed_changes(lists)
+
+    monkeypatch.setattr(bridge.directory.fold, "listed_changes", changes)
+    mirror = bridge.directory.fold.Mirror()
+    for number in range(1, 30):
+        news = GroupNews("g1", "Writers", tuple(f"p{one}" for one in range(number)))
+        event = DirectoryEvent(
+            EventName.GROUP_UPDATED, make_stamp(number, 0, False), None, news, "okta", "d", 1
+        )
+        bridge.directory.fold.fold(mirror, [event])
+    assert len(compared) == 2, "those of the first list"
+    assert len(mirror.memberships) == 28, "the first list is what others are compared with"
 
 
 async def test_a_large_fan_out_is_committed_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
