@@ -24,7 +24,7 @@ from bridge.sources.base import (
     UnreadableError,
     UnverifiedError,
 )
-from bridge.store.journal import Entry, Receipt, Submission
+from bridge.store.journal import MOST_DIRECTORIES, Entry, Receipt, Submission
 
 ANSWER_SECONDS = 1.8  # Okta's hooks wait 3 s, so Redis gets less than 2
 LARGEST_BATCH = 256  # submissions in one round trip
@@ -309,8 +309,22 @@ class Intake:
             self._log(name).warning("notice", index=told.index, text=told.text)
         arrived, stamps = self._clock.stamp(parsed.news, now)
         receipt = await self._batcher.store(build_submission(self.settings, parsed, stamps, arrived, name))
+        if receipt.beyond:
+            await self._keep_beyond(receipt.beyond, arrived, name)
         ahead = sum(item.told is not None and item.told > now + AHEAD_MILLISECONDS for item in parsed.news)
-        return Outcome(receipt.accepted, receipt.duplicates, len(parsed.refused), parsed.ignored, ahead)
+        refused = len(parsed.refused) + receipt.beyond
+        return Outcome(receipt.accepted, receipt.duplicates, refused, parsed.ignored, ahead)
+
+    async def _keep_beyond(self, count: int, arrived: int, name: str) -> None:
+        """Keep that events are not stored, since the sender tells of too many directories."""
+        reason = (
+            f"{count} event(s) of new directories are not stored: {self.settings.name} has told of "
+            f"{MOST_DIRECTORIES} already (bridge directory list)"
+        )
+        self._log(name).warning("refused", index=0, reason=reason)
+        rows = refused_rows(self.settings.name, [Refused(0, reason)], arrived, name)
+        with suppress(StoreError):
+            await self._batcher.store(Submission(self.settings.name, refused=rows))
 
     async def _keep(self, error: UnreadableError, now: int, name: str) -> None:
         """Keep why a body could not be read; that it cannot be kept is no news for its sender."""

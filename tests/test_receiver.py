@@ -276,6 +276,27 @@ async def test_workos_delivery_is_stored_once(client: httpx.AsyncClient, journal
     assert stamp_time(stored.stamp) == 1_769_851_800_250
 
 
+async def test_a_directory_too_many_is_refused(
+    client: httpx.AsyncClient, journal: Journal, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to be sent again, and with the reason for whoever looks."""
+    monkeypatch.setattr("bridge.store.journal.MOST_DIRECTORIES", 1)
+    now = int(time.time() * 1000)
+    answers = []
+    for ident in ("d1", "d2"):
+        data = {"id": "u1", "directory_id": ident, "email": "ana@acme.test", "state": "active"}
+        event = {"event": "dsync.user.created", "id": f"event_{ident}", "data": data}
+        content = json.dumps(event).encode()
+        answers.append(await client.post("/webhooks/workos", content=content, headers=workos(content, now)))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (200, {"accepted": 1, "duplicates": 0}),
+        (200, {"accepted": 0, "duplicates": 0, "refused": 1}),
+    ]
+    assert await journal.directories() == {"workos:d1"}
+    [(_, fields)] = await store.call("XRANGE", store.key("refused", "workos"), "-", "+")
+    assert "1 event(s) of new directories are not stored: workos has told of 1000" in str(fields)
+
+
 async def test_standard_webhook_is_stored_once(client: httpx.AsyncClient, journal: Journal) -> None:
     """A repeat has the same id, whenever it is signed; another id is another delivery."""
     flow = {"event": "user.created", "user": {"id": "u1", "email": "ana@acme.test"}}

@@ -34,7 +34,7 @@ from workers.readback import read_marks
 
 BATCH = 200  # events; more would make one script keep the receivers waiting
 LARGEST = 2_000_000  # characters of them; the leases are renewed between two batches, not within one
-SLICE_SECONDS = 20.0
+SLICE_SECONDS = 2.0  # then other directories have their turn; many may wait for one worker
 QUIET_MS = 100  # news closer together than this is one burst (see converge)
 
 

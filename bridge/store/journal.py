@@ -15,6 +15,7 @@ from bridge.store.redis import STORE_ERRORS, Store
 
 SEEN_SECONDS = 7 * 86400
 START = "0-0"
+MOST_DIRECTORIES = 1000  # of one name; each takes its turns of the workers
 JournalRow = tuple[str, DirectoryEvent | None]  # with its stream id; None for a row nobody can read
 
 
@@ -42,10 +43,14 @@ class Submission(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """How many of a submission's entries are new, and how many were stored before."""
+    """How many of a submission's entries are new, and how many were stored before.
+
+    `beyond`: how many are not stored, since their directory would be one more than MOST_DIRECTORIES.
+    """
 
     accepted: int
     duplicates: int
+    beyond: int = 0
 
 
 class Journal:
@@ -74,7 +79,7 @@ class Journal:
         A receipt means Redis has said that it holds every event of that body.
         Raises one of STORE_ERRORS when the answer is unclear for all of them.
         """
-        words: list[Any] = [self._store.prefix, SEEN_SECONDS * 1000]
+        words: list[Any] = [self._store.prefix, SEEN_SECONDS * 1000, MOST_DIRECTORIES]
         for each in submissions:
             words += self._words(each)
         if self._replicas:
@@ -83,8 +88,8 @@ class Journal:
                 return [RedisError(self._too_few()) for _ in submissions]
         else:
             answers = await self._store.run("accept", *words)
-        pairs = zip(answers[::2], answers[1::2], strict=True)
-        return [new if isinstance(new, Exception) else Receipt(new, repeats) for new, repeats in pairs]
+        parts = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
+        return [new if isinstance(new, Exception) else Receipt(new, *others) for new, *others in parts]
 
     def append_to(self, transaction: Transaction, entries: Sequence[Entry], now: int) -> None:
         """Let a transaction append entries too; `now`: unix milliseconds. Delivery keys mean nothing to it.

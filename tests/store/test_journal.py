@@ -53,6 +53,18 @@ async def test_what_is_accepted_can_be_read(journal: Journal) -> None:
     assert [] == await journal.read("acme", rows[1][0], 10)
 
 
+async def test_one_name_has_so_many_directories_at_most(
+    journal: Journal, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are there go on, and so do other names."""
+    monkeypatch.setattr("bridge.store.journal.MOST_DIRECTORIES", 3)
+    told = [entry(directory=f"acme:{number}") for number in range(5)]
+    assert [Receipt(2, 0), Receipt(1, 0, 2)] == await journal.accept([body(*told[:2]), body(*told[2:])])
+    others = [entry(directory=name) for name in ("acme:1", "acme:9", "acme", "acm:1", "acme2:1", "zeta:1")]
+    assert [Receipt(5, 0, 1)] == await journal.accept([body(*others)])
+    assert await lengths(store, "acme:1", "acme:3", "acme:9") == [2, 0, 0]
+
+
 async def test_what_is_read_is_bounded_by_its_size(journal: Journal) -> None:
     """One event at least, however large it is."""
     await journal.accept([body(entry(), entry(), entry())])

@@ -1,12 +1,12 @@
 -- Stores several bodies: drops entries seen before, appends the rest to their journals, rings for the fold.
--- ARGV: prefix, how long a delivery key is kept (ms), then for each body:
+-- ARGV: prefix, how long a delivery key is kept (ms), most directories of one name, then for each body:
 --       number of refused rows, of entries, refused stream, rows…, for each entry: directory,
 --       delivery key ('' for none), payload.
--- Returns for each body the numbers of its entries that are new and that are duplicates, one behind the other,
--- or in place of the first what went wrong. A body that fails leaves the others alone, and no delivery key
+-- Returns for each body the numbers of its entries that are new, that are duplicates, and that are not stored since
+-- their directory would be one too many; or in place of the first what went wrong. A body that fails leaves the others alone, and no delivery key
 -- without its event: the sender's repeat stores what is missing.
-local prefix, ttl = ARGV[1], ARGV[2]
-local at, stored, news, answers = 3, 0, {}, {}
+local prefix, ttl, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local at, stored, news, answers, counts = 4, 0, {}, {}, {}
 
 local function wrong(answer)
   return type(answer) == 'table' and answer.err and answer or nil
@@ -26,6 +26,24 @@ end
 local function older(seen, renewed)
   local left = redis.call('PTTL', renewed)
   return left >= 0 and redis.call('PTTL', seen) <= left
+end
+
+-- Tells whether a directory is there, or may be: of one name (before the colon) there are so many at most.
+local function admitted(directory)
+  local name = string.match(directory, '^(.-):')
+  if not name or news[directory] or redis.call('SISMEMBER', prefix .. ':directories', directory) == 1 then
+    return true
+  end
+  if not counts[name] then
+    counts[name] = 0
+    for _, each in ipairs(redis.call('SMEMBERS', prefix .. ':directories')) do
+      if string.match(each, '^(.-):') == name then
+        counts[name] = counts[name] + 1
+      end
+    end
+  end
+  counts[name] = counts[name] + 1
+  return counts[name] <= most
 end
 
 -- Returns 1 when it is new, 0 when it was there, or what went wrong.
@@ -52,14 +70,19 @@ end
 
 while at <= #ARGV do
   local refused, entries, stream = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2]
-  local accepted, failed = 0, nil
+  local accepted, beyond, failed = 0, 0, nil
   at = at + 3
   if refused > 0 then
     failed = refuse(stream, at, at + refused - 1)
     at = at + refused
   end
   for entry = at, at + 3 * entries - 1, 3 do
-    local new = not failed and append(ARGV[entry], ARGV[entry + 1], ARGV[entry + 2])
+    local new
+    if not failed and admitted(ARGV[entry]) then
+      new = append(ARGV[entry], ARGV[entry + 1], ARGV[entry + 2])
+    elseif not failed then
+      beyond = beyond + 1
+    end
     if type(new) == 'table' then
       failed = new
     elseif new then
@@ -68,7 +91,8 @@ while at <= #ARGV do
   end
   at = at + 3 * entries
   answers[#answers + 1] = failed or accepted
-  answers[#answers + 1] = entries - accepted
+  answers[#answers + 1] = entries - accepted - beyond
+  answers[#answers + 1] = beyond
 end
 if stored > 0 then
   local now = redis.call('TIME')[1] .. '000'
