@@ -16,7 +16,9 @@ from bridge.directory.identifiers import hidden_character
 from bridge.sources.bodies import LONGEST_TEXT
 
 MOST_MEMBERS = 50_000  # that one request may name
-_PLAIN = re.compile(r'(?:urn:[^\[]*:)?members\[\s*value\s+eq\s+"([^"\\]*)"\s*\]', re.IGNORECASE)
+_TERM = r'value\s+eq\s+"([^"\\]*)"'
+_PLAIN = re.compile(rf"(?:urn:[^\[]*:)?members\[\s*{_TERM}(?:\s+or\s+{_TERM})*\s*\]", re.IGNORECASE)
+_IDS = re.compile(_TERM, re.IGNORECASE)
 _URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 _MEMBERS = re.compile(rf"(?:{re.escape(_URN)}:)?members\s*(?=$|[\[.])", re.IGNORECASE)
 
@@ -48,6 +50,11 @@ class MemberChange:
         if self.whole:
             return came, [one for one in before if not self.told.get(one)]
         return came, [one for one, member in self.told.items() if not member and one in before]
+
+
+def is_plain(path: str) -> bool:
+    """Tell whether a path is read at once; all others with a filter go through the library's grammar."""
+    return "[" not in path or bool(_PLAIN.fullmatch(_plain_path(path)))
 
 
 def names_members(path: str) -> bool:
@@ -124,8 +131,8 @@ def _plain_path(path: str) -> str:
 
 def _selected(path: str) -> Iterator[str]:
     """Return the ids in `members[value eq "…" or …]`."""
-    if plain := _PLAIN.fullmatch(path):
-        return iter((plain[1],))
+    if _PLAIN.fullmatch(path):
+        return iter(_IDS.findall(path))
     node = Path(path).ast
     if not isinstance(node, ValuePath) or node.sub_attr:
         raise InvalidPathException(detail='members: send the path as members[value eq "<id>"]')

@@ -124,6 +124,13 @@ def indexes(kind: str, fields: Fields) -> set[Index]:
     return found
 
 
+def group_identity(fields: Fields) -> Index:
+    """Return what tells a new group from those that are there."""
+    if ident := fields.get("externalId"):
+        return "externalId", ident
+    return "displayName", fold(fields["displayName"])
+
+
 def email_of(fields: Fields) -> str | None:
     """Return a user's address: the primary one, else work, else the first, else a fitting userName."""
     emails = [one for one in fields.get("emails") or () if _is_address(one.get("value"))]

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-import orjson
 from scim2_models import (
     InvalidValueException,
     PatchOp,
@@ -21,7 +20,14 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService
 
-from bridge.scim.bodies import load_object, plain_resource, split_patch, split_resource
+from bridge.scim.bodies import (
+    dump_body,
+    load_object,
+    plain_resource,
+    refuse_many_values,
+    split_patch,
+    split_resource,
+)
 from bridge.scim.filters import refuse_long
 from bridge.scim.members import MemberChange
 from bridge.scim.recorder import Recorder
@@ -119,12 +125,14 @@ class Service:
                 if kind == "Group":
                     request.body, change = split_resource(body)
                     return change
-                request.body = orjson.dumps(body)
+                request.body = dump_body(body)
             case Operation.patch:
                 request.body, change = split_patch(load_object(request.body), self._kind(target) == "Group")
                 return change
             case Operation.search_with_body:
-                self._refuse_question(load_object(request.body))
+                question = load_object(request.body)
+                refuse_many_values(question)
+                self._refuse_question(question)
         return None
 
     @staticmethod

@@ -40,6 +40,10 @@ class Shelf:
         """Return where a resource is."""
         return self.key("row", row.kind, row.id)
 
+    def index_key(self, kind: str, attribute: str, value: str) -> str:
+        """Return the set of the ids that have a value."""
+        return self.key("by", kind, attribute, value)
+
     def name_key(self, row: Row) -> str:
         """Return where it stands who has a user's name."""
         return self.key("name", user_name(row.fields))
@@ -90,7 +94,7 @@ class Shelf:
                 return ("GET", self.key("name", value))
             case "members":
                 return ("SMEMBERS", self.key("groups", value))
-        return ("SMEMBERS", self.key("by", kind, attribute, value))
+        return ("SMEMBERS", self.index_key(kind, attribute, value))
 
     async def others(self, kind: str, ident: str) -> list[str]:
         """Return the members of a group, or the groups of a user."""
@@ -146,7 +150,7 @@ class Shelf:
 
     def _index(self, word: str, row: Row, found: set[Index]) -> Iterator[Command]:
         for attribute, value in sorted(found):
-            yield word, self.key("by", row.kind, attribute, value), row.id
+            yield word, self.index_key(row.kind, attribute, value), row.id
 
     def regroup(self, group: str, came: Sequence[str], went: Sequence[str]) -> Iterator[Command]:
         """Change who is in a group."""

@@ -24,7 +24,7 @@ from bridge.scim.members import MemberChange
 from bridge.scim.news import tell_end, tell_members, tell_resource
 from bridge.scim.recorder import Recorder
 from bridge.scim.resources import Group, Member
-from bridge.scim.rows import Row, new_id, read_fields
+from bridge.scim.rows import Row, group_identity, new_id, read_fields
 from bridge.scim.shelf import Shelf
 from bridge.store.commit import Transaction
 
@@ -128,7 +128,9 @@ class Resources(AsyncScimStorage):
     async def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         """Store a new resource, or an inactive user who comes back under the same externalId.
 
-        Okta creates again who was deactivated, reactivated and assigned anew, and gives up at a 409.
+        Okta creates again who was deactivated, reactivated and assigned anew, and gives up at a 409. A group
+        is there if one has the same externalId or, where none is told, the same name: that is a 409
+        (Microsoft's validator asks for it, and Entra would go on with two groups).
         """
         kind, now = _kind(resource_type), self._recorder.clock()
         fields = read_fields(resource)
@@ -137,6 +139,8 @@ class Resources(AsyncScimStorage):
         row = Row(kind, new_id(kind), fields, 1, now, now, fields.get("active", True))
         if kind == "User" and (back := await self._returning(row)):
             return await self._store(back, self._seen[back.id])
+        if kind == "Group" and await self._shelf.found(kind, [group_identity(fields)]):
+            raise UniquenessException(detail="There is a group of that externalId, or of that name")
         return await self._store(row, None)
 
     async def _returning(self, row: Row) -> Row | None:
@@ -198,6 +202,8 @@ class Resources(AsyncScimStorage):
     async def _store_part(self, row: Row, before: Row | None, came: list[str], went: list[str]) -> None:
         transaction = Transaction(self._shelf.store)
         transaction.require(self._shelf.row_key(row), before.text if before else "")
+        if before is None and row.kind == "Group":
+            transaction.require(self._shelf.index_key("Group", *group_identity(row.fields)), "")
         await self._claim_name(transaction, row, before)
         transaction.add_all(self._shelf.put(row, before))
         transaction.add_all(self._shelf.regroup(row.id, came, went))

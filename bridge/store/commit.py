@@ -43,7 +43,7 @@ class Transaction:
         return len(self) > MOST_WORDS
 
     def require(self, key: str, value: str) -> None:
-        """Run nothing unless the key holds the value ("" for no such key)."""
+        """Run nothing unless the key holds the value ("" for no such key, of whatever type)."""
         self.require_field(key, "", value)
 
     def require_field(self, key: str, field: str, value: str) -> None:

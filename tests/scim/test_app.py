@@ -353,7 +353,7 @@ async def test_no_body_is_a_fault(
 ) -> None:
     """Whatever stands where: an answer below 500, and what is stored can be read."""
     ident = await idp.user("ana", userName="ana@acme.test" + str(id(body)) + str(await unique(idp)))
-    group = await idp.group("Writers")
+    group = await idp.group(f"Writers {await unique(idp)}")
     target = f"/{kind}/{ident if kind == 'Users' else group}"
     patch = {"schemas": [PATCH], "Operations": operations}
     with capture_logs() as logs:

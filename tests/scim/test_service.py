@@ -1,12 +1,13 @@
 """What a provider writes it reads at once, in the dialects that Okta, Entra ID and others speak."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from bridge.scim.service import MOST_TRIES
 from bridge.store.commit import Transaction
-from tests.scim.provider import ENTERPRISE, ERROR, PATCH, USER, Provider, members, person
+from tests.scim.provider import ENTERPRISE, ERROR, GROUP, PATCH, USER, Provider, members, person
 
 
 async def email_told(idp: Provider) -> tuple[str | None, bool | None]:
@@ -28,6 +29,24 @@ async def test_created_user_is_read_at_once_and_told(idp: Provider) -> None:
     assert await idp.read(f"/Users/{created['id']}") == created
     assert await idp.told() == [("user.created", created["id"], None)]
     assert await email_told(idp) == ("ana@acme.test", True)
+
+
+async def test_a_group_that_is_there_is_409_uniqueness(idp: Provider, second: Provider) -> None:
+    """By its externalId, or by its name where none is told; also when two are created at once."""
+
+    def group(name: str, **fields: str) -> dict[str, Any]:
+        return {"schemas": [GROUP], "displayName": name, **fields}
+
+    first = await idp.create("/Groups", group("Editors", externalId="g1"))
+    for taken in (group("Editors", externalId="g1"), group("Others", externalId="g1"), group("eDITORS")):
+        answer = await idp.send("POST", "/Groups", taken, 409)
+        assert answer.json()["scimType"] == "uniqueness"
+    await idp.create("/Groups", group("Editors", externalId="g2"))
+    await idp.send("DELETE", f"/Groups/{first}", expect=204)
+    await idp.create("/Groups", group("Editors", externalId="g1"))
+    both = [who.send("POST", "/Groups", group("Racers")) for who in (idp, second, idp, second)]
+    answers = await asyncio.gather(*both)
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
 
 
 async def test_taken_user_name_is_409_uniqueness(idp: Provider) -> None:

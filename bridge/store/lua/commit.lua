@@ -14,7 +14,14 @@
 local prefix, at = ARGV[1], 3
 for number = 1, tonumber(ARGV[2]) do
   local key, field = ARGV[at], ARGV[at + 1]
-  local value = field == '' and redis.call('GET', key) or field ~= '' and redis.call('HGET', key, field) or ''
+  local value
+  if field ~= '' then
+    value = redis.call('HGET', key, field) or ''
+  elseif ARGV[at + 2] == '' then
+    value = redis.call('EXISTS', key) == 1 and 'something' or '' -- of any type
+  else
+    value = redis.call('GET', key)
+  end
   if value ~= ARGV[at + 2] then
     return number
   end
