@@ -63,7 +63,7 @@ def dump_body(body: Object) -> bytes:
 
 def refuse_many_values(body: Object) -> None:
     """Raise InvalidValueException for a body with more than MOST_VALUES values, at any depth."""
-    level, count = [body], 0
+    level, count = list[Any]([body]), 0
     while level:
         inner = [value for one in level for value in (one.values() if isinstance(one, dict) else one)]
         count += len(inner)
