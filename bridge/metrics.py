@@ -58,6 +58,11 @@ class Metrics:
             ("source", "secret"),
             registry=self.registry,
         )
+        self._no_descriptors = Counter(
+            "bridge_receiver_no_descriptors_seconds",
+            "Seconds in which no file descriptor was left, so that nobody was let in.",
+            registry=self.registry,
+        )
         self._deliveries_of = cache(deliveries.labels)  # finding the labels costs more than counting
         self._events_of = cache(events.labels)
         self._seconds_of = cache(seconds.labels)
@@ -72,6 +77,10 @@ class Metrics:
         """Count events: accepted, duplicate, refused, ignored; ahead (of our clock, counted besides)."""
         if events:
             self._events_of(source, outcome).inc(events)
+
+    def count_no_descriptors(self) -> None:
+        """Count a second in which no file descriptor was left."""
+        self._no_descriptors.inc()
 
     def expect(self, sources: Sequence[SourceSettings]) -> None:
         """Show what may become of deliveries with 0: from nothing to 1 is no increase to Prometheus."""

@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from bridge import descriptors
 from bridge.connections import LOOK_SECONDS, connections
 from bridge.figures import open_figures
 from bridge.intake import ArrivalClock
@@ -108,12 +109,14 @@ async def _serve(
         keep_time(store, clock, process_name("receiver"), lambda: arrivals.latest, arrivals.not_before)
     )
     counting = asyncio.create_task(_count(metrics))
+    watching = asyncio.create_task(descriptors.watch(metrics.count_no_descriptors))
     await asyncio.gather(
         *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
     )
     log.info("receiver.stopped")
     await end_task(timing)
     await end_task(counting)
+    await end_task(watching)
     await end_task(telling)
     if not schema.done():
         await end_task(schema)

@@ -12,6 +12,7 @@ import structlog
 import typer
 
 from bridge.commands.common import DEFAULT_CONFIG, Config, fail, load
+from bridge.descriptors import raise_limit
 from bridge.embedded import EmbeddedError, EmbeddedValkey
 from bridge.listening import listen
 from bridge.logs import configure_logs
@@ -28,6 +29,7 @@ COUNTED_IN = "PROMETHEUS_MULTIPROC_DIR"  # likewise: the folder in which they co
 
 def run(config: Config = DEFAULT_CONFIG) -> None:
     """Run everything on one machine: receiver, worker and, with redis.url = "embedded", Valkey."""
+    raise_limit()
     settings = load(config)
     configure_logs(settings.logs)
     path = str(config.resolve())
@@ -47,6 +49,7 @@ def run(config: Config = DEFAULT_CONFIG) -> None:
 
 def serve(config: Config = DEFAULT_CONFIG) -> None:
     """Receive webhooks and store them: the Procfile's `web`. Any number of these may share one Redis."""
+    raise_limit()
     settings = load(config)
     configure_logs(settings.logs)
     _prepare(settings)
@@ -113,6 +116,7 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
 def worker(config: Config = DEFAULT_CONFIG) -> None:
     """Fold events and keep the targets in step: the Procfile's `worker`. Any number may share one Redis."""
+    raise_limit()
     _prepare(load(config))
     path = str(Path(config).resolve())
     try:

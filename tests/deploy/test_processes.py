@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 
+from bridge.descriptors import MOST
 from bridge.embedded import EmbeddedValkey
 from tests.deploy.places import (
     ROOT,
@@ -71,24 +73,33 @@ def test_procfile_takes_the_config_of_the_folder_too(folder: Path) -> None:
             works(config, port)
 
 
-def test_a_worker_lets_the_receiver_go_first(folder: Path) -> None:
-    """Of two that want the same processor the receiver gets it: somebody waits for its answer."""
+def test_what_the_processes_ask_of_the_system(folder: Path) -> None:
+    """The receiver has a processor before the worker; both may open as many files as the system grants."""
     port = free_port()
     config = write_config(folder, "embedded", port)
-    with Program(image_command(), folder / "run.log", {"BRIDGE_CONFIG": str(config)}, folder):
-        works(config, port)
-        [receiver], [worker] = priorities(config, "serve"), priorities(config, "workers.main")
-        assert worker > receiver
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        with Program(image_command(), folder / "run.log", {"BRIDGE_CONFIG": str(config)}, folder):
+            works(config, port)
+            receiver, worker = process_of(config, "serve"), process_of(config, "workers.main")
+            nice = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (receiver, worker)}
+            assert nice[worker] > nice[receiver]
+            for pid in (receiver, worker):
+                assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (min(hard, MOST), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def priorities(config: Path, word: str) -> list[int]:
-    """Return the niceness of the processes that have a word and the configuration in their command."""
+def process_of(config: Path, word: str) -> int:
+    """Return the process that has a word and the configuration in its command."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         words = path.read_bytes().decode().split("\0")
         if word in words and str(config) in words:
-            found.append(os.getpriority(os.PRIO_PROCESS, int(path.parent.name)))
-    return found
+            found.append(int(path.parent.name))
+    [pid] = found
+    return pid
 
 
 def test_image_runs_everything_by_itself(folder: Path) -> None:
