@@ -34,13 +34,15 @@ def _whole(answer: Answer) -> bytes:
 _CLOSE = {"Connection": "close"}
 _MALFORMED = _whole(problem(400, "This is not an HTTP/1.1 request.", _CLOSE))
 _NO_UPGRADE = _whole(problem(400, "No upgrade is offered: send plain HTTP/1.1.", _CLOSE))
+_NO_CODING = _whole(problem(501, "A body may come in chunks, in no other transfer coding.", _CLOSE))
+_NO_HOST = _whole(problem(400, "A request has one Host.", _CLOSE))
 _TOO_LONG = _whole(problem(431, f"The head has more than {LONGEST_HEAD} bytes.", _CLOSE))
 _TOO_MANY = _whole(problem(431, f"The head has more than {MOST_FIELDS} fields.", _CLOSE))
 _TOO_SLOW = _whole(problem(408, "The head did not arrive in time.", _CLOSE))
 
 
-class _TooMuchError(Exception):
-    """More than a bound allows; ends the parsing. `answer`: to the request whose head is being read."""
+class _RefusedError(Exception):
+    """What a bound or a rule does not allow; ends the parsing. `answer`: to the request being read."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
@@ -123,7 +125,7 @@ class Connection(HttpToolsProtocol):
             return self._keep_to_http()
         except httptools.HttpParserError as error:
             bound = error.__context__  # what a callback has raised
-            answer = bound.answer if isinstance(bound, _TooMuchError) else _MALFORMED
+            answer = bound.answer if isinstance(bound, _RefusedError) else _MALFORMED
             return self._refuse(answer, "malformed")
         self._received = len(data) if self.scope is not before else self._received + len(data)
         if self._received > LONGEST_HEAD:
@@ -133,7 +135,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a field of a head, or of a trailer. As uvicorn does it: one more call for each costs 3 %."""
         if len(self.headers) >= MOST_FIELDS:
-            raise _TooMuchError(_TOO_MANY)
+            raise _RefusedError(_TOO_MANY)
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -142,8 +144,25 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request, or keep it until those before it are answered."""
         if len(self.pipeline) >= MOST_AHEAD:
-            raise _TooMuchError(_MALFORMED)
+            raise _RefusedError(_MALFORMED)
+        self._check_head()
         super().on_headers_complete()
+
+    def _check_head(self) -> None:
+        """Refuse what a proxy in front may read otherwise: no or two Hosts, a coding that is not undone here.
+
+        RFC 9112: 2.3 (version), 3.2 (Host), 6.1 (Transfer-Encoding).
+        """
+        hosts, version = 0, self.parser.get_http_version()
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise _RefusedError(_NO_CODING)
+        if hosts != 1 and (hosts or version == "1.1"):
+            raise _RefusedError(_NO_HOST)
+        if version not in ("1.1", "1.0"):
+            raise _RefusedError(_MALFORMED)
 
     def on_response_complete(self) -> None:
         """Go on with the next request; read on only when none is kept."""

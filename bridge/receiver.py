@@ -241,6 +241,8 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request, or the lifespan, on."""
+        if scope["type"] == "http" and b"%2f" in scope.get("raw_path", b"").lower():
+            return await _UNKNOWN.send(send)  # a slash that separates nothing (RFC 3986, 2.2)
         if scope["type"] == "http" and scope["method"] == "POST":
             source = scope["path"].removeprefix(WEBHOOKS)
             if source in self._sources and source != scope["path"]:

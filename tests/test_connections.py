@@ -66,17 +66,26 @@ ODD = {
     "a length without end": (GOOD.replace(length(), b"Content-Length: 99999999999999999999999\r\n"), 400),
     "many fields": (GOOD.replace(b"Host", b"a: b\r\n" * MOST_FIELDS + b"Host", 1), 431),
     "a length over the limit": (GOOD.replace(length(), b"Content-Length: 200001\r\n"), 413),
-    "an encoding of transfer": (GOOD.replace(length(), b"Transfer-Encoding: gzip\r\n"), 400),
+    "an encoding of transfer": (GOOD.replace(length(), b"Transfer-Encoding: gzip\r\n"), 501),
+    "two encodings of transfer": (GOOD.replace(length(), b"Transfer-Encoding: gzip, chunked\r\n"), 501),
+    "no encoding of transfer": (GOOD.replace(length(), b"Transfer-Encoding: identity\r\n"), 501),
+    "no host": (GOOD.replace(b"Host", b"Hose", 1), 400),
+    "two hosts": (GOOD.replace(b"Host", b"Host: bridge.test\r\nHOST", 1), 400),
+    "two hosts of HTTP/1.0": (GOOD.replace(b"Host", b"Host: a\r\nHOST", 1).replace(b"/1.1", b"/1.0", 1), 400),
+    "HTTP/2.0 in the line": (GOOD.replace(b"/1.1", b"/2.0", 1), 400),
+    "HTTP/0.9 in the line": (GOOD.replace(b"/1.1", b"/0.9", 1), 400),
+    "an escaped slash": (GOOD.replace(b"/okta", b"%2Fokta", 1), 404),
+    "an escaped slash in small letters": (GOOD.replace(b"/okta", b"%2fokta", 1), 404),
     "chunks that are none": (POST + FLOW + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     "an upgrade with a body": (GOOD.replace(b"Host:", b"Upgrade: h2c\r\nConnection: Upgrade\r\nHost:"), 400),
     "no body": (POST + FLOW + b"\r\n", 400),
-    "GET": (b"GET /webhooks/okta HTTP/1.1\r\n\r\n", 405),
-    "OPTIONS": (b"OPTIONS /webhooks/okta HTTP/1.1\r\n\r\n", 405),
-    "OPTIONS of all": (b"OPTIONS * HTTP/1.1\r\n\r\n", 404),
-    "TRACE": (b"TRACE /webhooks/okta HTTP/1.1\r\nSecret: x\r\n\r\n", 405),
+    "GET": (b"GET /webhooks/okta HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "OPTIONS": (b"OPTIONS /webhooks/okta HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    "OPTIONS of all": (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    "TRACE": (b"TRACE /webhooks/okta HTTP/1.1\r\nHost: a\r\nSecret: x\r\n\r\n", 405),
     "PUT": (GOOD.replace(b"POST", b"PUT", 1), 405),
     "WebSocket": (
-        b"GET /webhooks/okta HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET /webhooks/okta HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         405,
     ),
@@ -121,13 +130,13 @@ async def test_unusual_delivery_is_taken(place: Place, what: str) -> None:
 
 async def test_head_of_a_webhook_has_no_body(place: Place) -> None:
     """405, as for GET."""
-    assert (await place.ask(b"HEAD /webhooks/okta HTTP/1.1\r\n\r\n", head=True)).status == 405
+    assert (await place.ask(b"HEAD /webhooks/okta HTTP/1.1\r\nHost: a\r\n\r\n", head=True)).status == 405
 
 
 async def test_upgrade_of_a_request_without_body_is_not_granted(place: Place) -> None:
     """It is answered as it stands, and the connection ends: what follows could not be told apart."""
     async with place.client() as client:
-        await client.send(b"GET /livez HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
+        await client.send(b"GET /livez HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
         answer = await client.answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await client.ends()
@@ -143,7 +152,7 @@ async def test_body_lost_in_an_upgrade_is_not_an_empty_one(place: Place) -> None
 async def test_requests_of_one_connection_are_answered_in_order(place: Place) -> None:
     """Also when they are sent at once; what follows and is no request ends it after their answers."""
     async with place.client() as client:
-        await client.send(GOOD + b"GET /livez HTTP/1.1\r\n\r\n" + GOOD + b"\x16\x03\x01")
+        await client.send(GOOD + b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n" + GOOD + b"\x16\x03\x01")
         answers = [await client.answer() for _ in range(3)]
         assert [b"accepted" in answer.body for answer in answers] == [True, False, True]
         assert await client.ends()
@@ -291,10 +300,12 @@ async def test_client_that_reads_nothing_is_cut_off(version: bytes) -> None:
             if version == b"1.1":
                 await send({"type": "http.response.body"})
 
-    async with serving(verbose, Metrics(), 0.05) as place, place.client() as client:
-        await client.send(b"GET / HTTP/" + version + b"\r\n\r\n")
-        await asked.wait()
-        await until(lambda: not place.server.server_state.connections)
+    async with serving(verbose, Metrics(), 0.05) as place:
+        place.server.config.timeout_keep_alive = 1  # seconds; of one that is answered nothing else ends it
+        async with place.client() as client:
+            await client.send(b"GET / HTTP/" + version + b"\r\nHost: a\r\n\r\n")
+            await asked.wait()
+            await until(lambda: not place.server.server_state.connections)
 
 
 async def test_requests_that_are_sent_ahead_have_a_limit(place: Place) -> None:
@@ -465,10 +476,10 @@ async def test_source_is_there_for_its_networks(place: Place) -> None:
 async def test_challenge_is_not_answered_to_other_networks(place: Place) -> None:
     """As for an unknown name."""
     challenge = b"X-Okta-Verification-Challenge: abc\r\n\r\n"
-    known = await place.ask(b"GET /webhooks/lists HTTP/1.1\r\n" + challenge)
-    unknown = await place.ask(b"GET /webhooks/nobody HTTP/1.1\r\n" + challenge)
+    known = await place.ask(b"GET /webhooks/lists HTTP/1.1\r\nHost: a\r\n" + challenge)
+    unknown = await place.ask(b"GET /webhooks/nobody HTTP/1.1\r\nHost: a\r\n" + challenge)
     assert (known.status, known.body) == (unknown.status, unknown.body) == (405, unknown.body)
-    assert (await place.ask(b"GET /webhooks/hooks HTTP/1.1\r\n" + challenge)).status == 200
+    assert (await place.ask(b"GET /webhooks/hooks HTTP/1.1\r\nHost: a\r\n" + challenge)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -227,12 +227,13 @@ CREDENTIALS = [  # of nobody; the last two are tokens: without a signature, and 
     f"Bearer {jwt.encode(CLAIMS, 'a-guess-that-is-as-long-as-a-secret', 'HS256', {'kid': 'k1'})}",
 ]
 ODD_REQUESTS = [
-    b"GET /livez HTTP/1.1\r\n\r\nGET /readyz HTTP/1.1\r\n\r\n",
-    b"GET /webhooks/hooks HTTP/1.1\r\nX-Okta-Verification-Challenge: abc\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /readyz HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /webhooks/hooks HTTP/1.1\r\nHost: a\r\nX-Okta-Verification-Challenge: abc\r\n\r\n",
     b"HEAD /webhooks/jackson HTTP/1.0\r\n\r\n",
-    b"POST /webhooks/flow-bearer HTTP/1.1\r\nAuthorization: Bearer x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"POST /webhooks/flow-bearer HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
     b"2\r\n{}\r\n0\r\nA: b\r\n\r\n",
-    b"POST /webhooks/jackson HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b"OPTIONS * HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
-    b"POST http://bridge.test/webhooks/%6aackson?x HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n",
+    b"POST /webhooks/jackson HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    b"OPTIONS * HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+    b"POST http://bridge.test/webhooks/%6aackson?x HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n",
 ]
