@@ -26,6 +26,7 @@ from bridge.store.faults import describe_error, is_outage
 from bridge.store.marked import questions, read_cursors, read_marked
 from bridge.store.presence import tell_alive, tell_gone
 from bridge.store.redis import STORE_ERRORS, close_pool, open_pool, open_store
+from bridge.store.rights import hindrance
 from bridge.store.schema import SchemaError, prepare_schema
 from bridge.store.targets import LISTS, TargetStore, target_id
 from bridge.store.work import recall
@@ -48,6 +49,7 @@ SWEEPS_AT_ONCE = 10
 REMEMBER_EVERY = 5  # beats
 NICENESS = 5  # senders wait for a receiver on the same machine, nobody waits for a batch
 _LOOK_AGAIN = 1.0  # seconds, for a Redis that does not answer
+_LOOK_AGAIN_SLOWLY = 5.0  # for one that does not let us work
 _SOON = 0.05  # seconds, for a clock that is not set yet
 log = structlog.get_logger()
 
@@ -234,6 +236,10 @@ async def _prepare(worker: Worker) -> None:
     while not worker.stopping.is_set():
         try:
             await require_safe(worker.store)
+            if refused := await hindrance(worker.store):
+                log.error("worker.cannot_work", reason=refused)
+                await _rest(worker, _LOOK_AGAIN_SLOWLY)
+                continue
             if isinstance(worker.clock, Clock):
                 await worker.clock.sync(worker.store)
             await prepare_schema(worker.store)
@@ -242,8 +248,13 @@ async def _prepare(worker: Worker) -> None:
             return
         except STORE_ERRORS as error:
             log.warning("worker.waits_for_redis", error=describe_error(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(worker.stopping.wait(), _LOOK_AGAIN)
+            await _rest(worker, _LOOK_AGAIN)
+
+
+async def _rest(worker: Worker, seconds: float) -> None:
+    """Wait, but not for longer than until the worker is to stop."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(worker.stopping.wait(), seconds)
 
 
 async def _take_up(worker: Worker) -> None:

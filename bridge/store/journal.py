@@ -11,7 +11,9 @@ from redis.exceptions import RedisError, ResponseError
 from bridge.directory.events import DirectoryEvent, decode_event
 from bridge.store.commit import Transaction
 from bridge.store.durability import dangers, durability
+from bridge.store.faults import describe_error
 from bridge.store.redis import STORE_ERRORS, Store
+from bridge.store.rights import hindrance
 
 SEEN_SECONDS = 7 * 86400
 START = "0-0"
@@ -132,15 +134,17 @@ class Journal:
         return int(waited[-1]) >= self._replicas
 
     async def not_ready(self) -> str | None:
-        """Return why an event could not be stored now, or would not be kept; None when it would."""
+        """Return why an event could not be stored and worked on now, or would not be kept; else None."""
         try:
             await self._store.call("SET", self._store.key("probe"), "1", "PX", 60_000)
+            if refused := await hindrance(self._store):
+                return refused
             too_few = None if await self.replicated() else self._too_few()
             unsafe = await dangers(self._store)
         except ResponseError as error:
             return f"Redis refuses to store: {error}"
         except STORE_ERRORS as error:
-            return f"Redis does not answer: {type(error).__name__}"
+            return f"Redis does not answer: {describe_error(error)}"
         return too_few or "; ".join(unsafe) or None
 
     async def warnings(self) -> list[str]:

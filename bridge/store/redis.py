@@ -56,6 +56,14 @@ class Store:
         answers: list[Any] = await pipe.execute(raise_on_error=not one_by_one)
         return answers
 
+    async def transact(self, key: str, *words: Any) -> Any:
+        """Run a command as a transaction while a key is watched, as arq does. Raises one of STORE_ERRORS."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            await pipe.watch(key)
+            pipe.multi()
+            pipe.execute_command(*words)
+            return await pipe.execute()
+
     async def run(self, name: str, *args: Any) -> Any:
         """Run a script of `lua/`; it is loaded again when Redis has forgotten it."""
         text, sha = script(name)

@@ -1,0 +1,118 @@
+"""Redis does not let the bridge work: it is said before anything waits for it, with what is missing."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from bridge.embedded import EmbeddedValkey
+from bridge.settings import RedisSettings
+from bridge.store.journal import Journal
+from bridge.store.redis import open_store
+from bridge.store.rights import hindrance
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedValkey]:
+    """A Valkey whose users a test may change."""
+    with tempfile.TemporaryDirectory(prefix="bv-") as folder, EmbeddedValkey(Path(folder), "everysec") as one:
+        yield one
+
+
+Answer = Callable[..., "str | None"]
+
+
+@pytest.fixture
+def answer(server: EmbeddedValkey) -> Answer:
+    """What is missing for a user with some rules."""
+
+    def ask(*rules: str) -> str | None:
+        admin = redis.Redis(unix_socket_path=str(server.socket))
+        admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", *rules)
+        admin.close()
+        return asyncio.run(look(f"unix://app:pw@{server.socket}"))
+
+    return ask
+
+
+async def look(url: str) -> str | None:
+    """Ask as this user."""
+    store = open_store(RedisSettings(url=url, prefix="bridge"))
+    try:
+        return await Journal(store).not_ready()
+    finally:
+        await store.close()
+
+
+def documented() -> list[str]:
+    """The rules that docs/security.md gives."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    words = text.partition("ACL SETUSER bridge ")[2].partition("```")[0].replace("\\\n", " ").split()
+    return [word for word in words if word not in ("on", ">SECRET")]
+
+
+def test_the_documented_rights_are_enough(answer: Answer) -> None:
+    """All of them, and no command without one."""
+    assert answer(*documented()) is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "missing"),
+    [
+        (["-info"], "INFO"),
+        (["-eval", "-evalsha"], "scripts (EVAL, EVALSHA)"),
+        (["-xadd"], "XADD on bridge:probe:…:stream"),
+        (["-zinterstore"], "ZINTERSTORE"),
+        (["-watch"], "transactions (WATCH, MULTI, EXEC)"),
+        (["resetkeys", "~bridge:*"], "PSETEX on arq:job:bridge:…"),
+    ],
+)
+def test_a_missing_right_is_named(answer: Answer, rules: list[str], missing: str) -> None:
+    """With the command or the key, and the way out."""
+    told = answer(*documented(), *rules)
+    assert told
+    assert told.startswith("Redis refuses ")
+    assert missing in told
+    assert "docs/security.md#rights-in-redis" in told
+
+
+def test_it_leaves_nothing_behind(server: EmbeddedValkey, answer: Answer) -> None:
+    """But for the key that told for a minute that Redis stores."""
+    admin = redis.Redis(unix_socket_path=str(server.socket), decode_responses=True)
+    answer(*documented())
+    assert admin.keys("*") == ["bridge:probe"]
+    admin.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "way_out"),
+    [
+        ("unknown command 'ZMSCORE', with args beginning with: 'a'", "Redis 6.2 or newer"),
+        ("syntax error", "Redis 6.2 or newer"),
+        ("MOVED 5798 127.0.0.1:7001", "a Redis cluster cannot be used"),
+        (
+            "Script attempted to access keys that do not hash to the same slot",
+            "a Redis cluster cannot be used",
+        ),
+        ("This instance has cluster support disabled", "a Redis cluster cannot be used"),
+    ],
+)
+async def test_the_way_out_fits(
+    text: str, way_out: str, monkeypatch: pytest.MonkeyPatch, redis_settings: RedisSettings
+) -> None:
+    """Old versions and clusters, in their own words (Redis 5 and 7)."""
+    store = open_store(redis_settings)
+
+    async def calls(commands: list[object], one_by_one: bool) -> list[object]:
+        return [redis.exceptions.ResponseError(text), *commands[1:]] if one_by_one else []
+
+    monkeypatch.setattr(store, "calls", calls)
+    told = await hindrance(store)
+    assert told
+    assert way_out in told
+    await store.close()
