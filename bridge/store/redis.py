@@ -60,7 +60,7 @@ class Store:
         """Run a command as a transaction while a key is watched, as arq does. Raises one of STORE_ERRORS."""
         async with self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
-            pipe.multi()
+            pipe.multi()  # type: ignore[no-untyped-call]
             pipe.execute_command(*words)
             return await pipe.execute()
 

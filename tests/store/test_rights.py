@@ -33,7 +33,7 @@ def answer(server: EmbeddedValkey) -> Answer:
 
     def ask(*rules: str) -> str | None:
         admin = redis.Redis(unix_socket_path=str(server.socket))
-        admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", *rules)
+        admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", *rules)  # type: ignore[no-untyped-call]
         admin.close()
         return asyncio.run(look(f"unix://app:pw@{server.socket}"))
 
