@@ -14,7 +14,8 @@ from bridge.settings import LogSettings
 
 _AT = r"(?:@|%40)"
 _EMAIL = re.compile(rf"""([^\s@<>()\[\]{{}}",;:=?&/\\'|]{{1,64}})({_AT})([\w.-]{{1,255}})""")
-_LOGIN = re.compile(r"://[^/\s@]{1,512}@")
+_LOGIN = re.compile(r"(?<=://)[^/\s]{1,512}@")  # up to the last @: a password may hold one
+_REDIS_LOGIN = re.compile(r"\b((?:rediss?|redis\+sentinel|unix)://)(?!/)\S{1,512}@")  # or a slash
 _CREDENTIALS = re.compile(r"\b(bearer|basic) +[\w.~+/=-]{8,}", re.IGNORECASE)
 _SECRET_KEYS = frozenset(
     {"authorization", "cookie", "password", "secret", "secrets", "set-cookie", "signature", "token"}
@@ -60,7 +61,8 @@ def mask_email(text: str) -> str:
 
 def mask_secrets(text: str) -> str:
     """Return a text without the login of any URL and without credentials after Bearer or Basic."""
-    return _CREDENTIALS.sub(r"\1 ***", _LOGIN.sub("://***@", text))
+    text = _LOGIN.sub("***@", _REDIS_LOGIN.sub(r"\1***@", text))
+    return _CREDENTIALS.sub(r"\1 ***", text)
 
 
 def _shared(settings: LogSettings) -> list[Processor]:

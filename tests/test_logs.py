@@ -122,6 +122,9 @@ def test_mask_email(text: str, masked: str) -> None:
     ("text", "masked"),
     [
         ("redis://user:pa55@r:6379/0", "redis://***@r:6379/0"),
+        ("at redis://user:p@5/5#@r:6379/0, at last", "at redis://***@r:6379/0, at last"),
+        ("unix://user:p@55@/run/r.sock, unix:///run/r@1", "unix://***@/run/r.sock, unix:///run/r@1"),
+        ("https://user:p@55@acme.test/", "https://***@acme.test/"),
         ("authorization: Bearer eyJhbGciOi.J9", "authorization: Bearer ***"),
         ("https://acme.test/@ana", "https://acme.test/@ana"),
         ("a basic matter", "a basic matter"),

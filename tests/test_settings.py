@@ -4,6 +4,7 @@ import logging
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pydantic import ValidationError
@@ -402,6 +403,21 @@ def test_urls_end_without_a_slash() -> None:
 def test_addresses_of_redis(url: str) -> None:
     """All kinds."""
     assert parse({"redis": {"url": url}}).redis.url == url
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p/ss", "p#ss", "p?ss", "p ss", "p[s]s", "@", "p\tss"])
+@pytest.mark.parametrize(
+    "form", ["redis://u:{}@h:6379/0", "unix://:{}@/run/r.sock", "redis+sentinel://:{}@h:1/s"]
+)
+def test_a_password_that_must_be_escaped(form: str, password: str) -> None:
+    """It is said how, and nothing of it is shown."""
+    with pytest.raises(SettingsError) as refused:
+        parse({"redis": {"url": form.format(password)}})
+    told = str(refused.value)
+    assert "must be escaped: write %40 for @" in told
+    assert "ss" not in told.replace("password", "").replace("address", "")
+    escaped = form.format(quote(password, safe=""))
+    assert parse({"redis": {"url": escaped}}).redis.url == escaped
 
 
 def test_behind_sentinel_a_replica_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

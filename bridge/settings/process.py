@@ -1,5 +1,6 @@
 """The tables that say how the bridge itself runs."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,12 @@ def _told(value: Any, info: ValidationInfo) -> Any:
 
 def _redis_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
+    login, at, _ = rest.rpartition("@")
+    if at and not login.startswith("/") and re.search(r"[\s@/#?\[\]]", login):
+        raise ValueError(
+            "has a user or password with a character that must be escaped: write %40 for @, %2F for /, "
+            "%23 for #, %3F for ?, %20 for a blank"
+        )
     if scheme == "redis+sentinel":
         hosts, _, path = rest.rpartition("@")[2].partition("/")
         database = path.partition("/")[2]
