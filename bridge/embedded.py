@@ -31,6 +31,7 @@ _LOOK = 0.1  # seconds between two looks whether it still runs
 _PAUSE_FIRST, _PAUSE_MOST = 0.2, 5.0  # seconds before it is started again
 _PATIENCE = 10.0  # seconds for a server that was left behind to end when asked, and again when killed
 _FILES = "appendonlydir"  # where the server keeps its append-only file
+_OURS = {"lock", "valkey", "epoch", _FILES}  # names of files without what follows the first dot
 log = structlog.get_logger()
 
 
@@ -66,6 +67,7 @@ class EmbeddedValkey:
     def start(self) -> None:
         """Start it and wait until it answers. Raises EmbeddedError, also when the data is in use."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _keep_private(self.data_dir)
         if len(os.fsencode(self.socket)) > _SOCKET_MOST:
             raise EmbeddedError(
                 f"{self.socket}: the path is too long for a socket: choose a shorter redis.data_dir"
@@ -154,11 +156,10 @@ class EmbeddedValkey:
         self.socket.unlink(missing_ok=True)
 
     def _launch(self) -> None:
-        log = (self.data_dir / "valkey.log").open("ab")
-        with log:
+        with open(self.data_dir / "valkey.log", "ab", opener=_open_private) as log:
             self.process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data_dir,
-                process_group=0,  # Ctrl-C is not for it: others still have to store what they do
+                umask=0o077, process_group=0,  # Ctrl-C is not for it: others still have to store what they do
                 pass_fds=() if self._servers_lock is None else (self._servers_lock,),
             )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -186,6 +187,26 @@ def server_binary() -> str:
             'there is no embedded Valkey for this platform: run a Redis and set redis.url = "redis://…"'
         ) from None
     return str(get_binary_path())
+
+
+def _keep_private(folder: Path) -> None:
+    """Let nobody else read the data: the folder, if it holds nothing else, and the files in it that are ours.
+
+    A folder that is used for other things, too (`/tmp`, say), is left as it is.
+    """
+    there = list(folder.iterdir())
+    ours = [path for path in there if path.name.partition(".")[0] in _OURS]
+    for path in ours:
+        with contextlib.suppress(OSError):  # of another user, or gone by now
+            path.chmod(path.stat().st_mode & 0o700)
+    if len(ours) == len(there) and folder.stat().st_uid == os.geteuid():
+        folder.chmod(0o700)
+    elif folder.stat().st_mode & 0o077:
+        log.warning("data.readable", folder=str(folder), hint="others may look into it: set it to 0700")
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _lock(file: int) -> bool:

@@ -354,3 +354,33 @@ async def test_a_stop_comes_before_a_start_that_is_waited_for(
         assert (ended, valkey.process.pid, alive(pid)) == (["process.restarts"], pid, False)
     with EmbeddedValkey(folder):
         assert await read(folder) is None
+
+
+def modes(folder: Path) -> dict[str, str]:
+    """Who may do what with the folder and all in it."""
+    return {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())}
+
+
+def test_nobody_else_may_look_into_the_data(folder: Path) -> None:
+    """Nor into a folder that is there and open, with files of an earlier version."""
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    (folder / "valkey.log").write_text("old\n", encoding="utf-8")
+    (folder / "valkey.log").chmod(0o644)
+    with EmbeddedValkey(folder, "everysec"):
+        found = modes(folder)
+        assert {mode[-2:] for mode in found.values()} == {"00"}
+        assert found["data"] == found["appendonlydir"] == "0o700"
+        assert found["valkey.log"] == "0o600"
+
+
+def test_a_folder_for_other_things_too_is_left_alone(folder: Path) -> None:
+    """With a warning: somebody else may need what is in it."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "notes.txt").write_text("of somebody", encoding="utf-8")
+    (folder / "notes.txt").chmod(0o644)
+    with capture_logs() as logs, EmbeddedValkey(folder, "everysec"):
+        found = modes(folder)
+    assert (found["data"], found["notes.txt"], found["appendonlydir"]) == ("0o755", "0o644", "0o700")
+    assert [each["event"] for each in logs] == ["data.readable"]

@@ -15,6 +15,7 @@ from bridge.scim.members import (
     names_members,
     read_members,
 )
+from bridge.sources.bodies import encoding_fault
 
 MOST_OPERATIONS = 100  # of one PATCH, besides those on members
 LONGEST_PATH = 2000  # characters of a path or filter
@@ -33,7 +34,8 @@ def load_object(body: bytes) -> Object:
     try:
         loaded = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise InvalidSyntaxException(detail="The body is not JSON") from None
+        told = encoding_fault(body)
+        raise InvalidSyntaxException(detail=f"The body is not JSON{told and ': '}{told}") from None
     if not isinstance(loaded, dict):
         raise InvalidSyntaxException(detail="The body is not an object")
     if _is_deep(loaded):

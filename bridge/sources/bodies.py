@@ -178,6 +178,17 @@ def _nothing(refused: list[Refused], place: str) -> str:
     return f"none of the {len(refused)} elements can be read; {first}: {refused[0].reason}"
 
 
+def encoding_fault(body: bytes) -> str:
+    """Return what a body is instead of JSON in UTF-8 (RFC 8259, 8.1), and the way out; "" for no guess."""
+    if body.startswith(b"\xef\xbb\xbf"):
+        return "it begins with a byte order mark (BOM), send it without"
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0\0" in (body[:4:2], body[1:4:2]):
+        return "it is UTF-16, send UTF-8"
+    if body.startswith(b"\x1f\x8b"):
+        return "it is compressed (gzip), send it as it is"
+    return ""
+
+
 def load_json(body: bytes) -> Any:
     """Return what the body holds. Raises UnreadableError(400) when it is not JSON (RFC 8259).
 
@@ -191,7 +202,8 @@ def load_json(body: bytes) -> Any:
         try:
             whole = _load_with_surrogates(body)
         except (ValueError, RecursionError):
-            raise UnreadableError("the body is not JSON: send an event or a list of events", 400) from None
+            told = encoding_fault(body) or "send an event or a list of events"
+            raise UnreadableError(f"the body is not JSON: {told}", 400) from None
     if body.count(b"[") + body.count(b"{") > DEEPEST:
         _check_depth(whole)
     return whole
