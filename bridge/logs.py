@@ -13,7 +13,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from bridge.settings import LogSettings
 
 _AT = r"(?:@|%40)"
-_EMAIL = re.compile(rf"""([^\s@<>()\[\]{{}}",;:=?&/\\'|]{{1,64}})({_AT})([\w.-]{{1,255}})""")
+_WITHIN = r"""[^\s@<>()\[\]{}",;:=?&/\\'|]|(?<=\w)'(?=\w)"""  # O'Neil, but no quote around an address
+_EMAIL = re.compile(rf"((?:{_WITHIN}){{1,64}})({_AT})([\w.-]{{1,255}})")
 _LOGIN = re.compile(r"(?<=://)[^/\s]{1,512}@")  # up to the last @: a password may hold one
 _REDIS_LOGIN = re.compile(r"\b((?:rediss?|redis\+sentinel|unix)://)(?!/)\S{1,512}@")  # or a slash
 _CREDENTIALS = re.compile(r"\b(bearer|basic) +[\w.~+/=-]{8,}", re.IGNORECASE)

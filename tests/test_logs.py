@@ -109,6 +109,8 @@ def test_personal_data_is_shown_when_asked_for() -> None:
         ("ana@acme.test", "a***@acme.test"),
         ("to <Ana.Ng+x@sub.acme.test>, b@acme.test.", "to <A***@sub.acme.test>, b***@acme.test."),
         ("zoë@acme.test", "z***@acme.test"),
+        ("o'neil@acme.test", "o***@acme.test"),
+        ("['ana@acme.test', 'o'neil@b.test']", "['a***@acme.test', 'o***@b.test']"),
         ("id 7 @ home", "id 7 @ home"),
         ("", ""),
     ],

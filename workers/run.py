@@ -31,7 +31,7 @@ from bridge.targets.base import (
     UnavailableError,
     UnconfirmedError,
 )
-from bridge.targets.gitbook import Call, GitBook
+from bridge.targets.gitbook import Call, GitBook, address_doubt
 from workers.acts import DEAD, DONE, FAILED, PROVEN, Act, outcome_of
 from workers.backoff import BACKOFF_MOST, backoff_ms
 from workers.context import Worker
@@ -504,9 +504,9 @@ class Run:
         except RefusedError as error:
             if error.status in (403, 404):
                 what = f"the organisation {self.target.organization}"
-                raise CredentialsRejectedError(
-                    f"{what} cannot be seen with this token ({error.status})"
-                ) from None
+                doubt = address_doubt(self.target.api_url)
+                reason = f"{what} cannot be seen with this token ({error.status})"
+                raise CredentialsRejectedError(doubt or reason) from None
             raise UnavailableError(error.message) from None
 
     # ending a step

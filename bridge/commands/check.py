@@ -43,7 +43,7 @@ from bridge.targets.base import (
     RemoteUser,
     TargetError,
 )
-from bridge.targets.gitbook import GitBook, clock_skew
+from bridge.targets.gitbook import GitBook, address_doubt, clock_skew
 
 _SECONDS = 5.0  # for one answer
 _SKEW_MOST = 2.0  # seconds
@@ -359,6 +359,8 @@ def _fault(target: TargetSettings, name: str, error: TargetError) -> Finding:
     if isinstance(error, CredentialsRejectedError):
         place = "targets.token" if target.token.is_inline else target.token.reference
         return bad(name, f"{error.message}: put a valid one into {place}")
+    if isinstance(error, RefusedError) and (doubt := address_doubt(target.api_url)):
+        return bad(name, f"{error.message} ({error.status}): {doubt}")
     if isinstance(error, RefusedError):
         return bad(
             name,

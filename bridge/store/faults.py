@@ -38,7 +38,9 @@ def describe_error(error: BaseException) -> str:
 
     Any other's own text may quote a person's data.
     """
-    name, text = type(error).__name__, str(error).rpartition(_OF_PIPELINE)[2]
+    name, text = type(error).__name__, str(error)
+    if _OF_PIPELINE in text:  # the error's arguments follow
+        text = text.rpartition(_OF_PIPELINE)[2].removeprefix("('").removesuffix("',)")
     if isinstance(error, STORE_ERRORS) and not isinstance(error, DataError):
         return f"{name}: {text}" if text else name
     frames = traceback.extract_tb(error.__traceback__)

@@ -301,6 +301,13 @@ class GitBook:
         raise RefusedError(status, message)
 
 
+def address_doubt(api_url: str) -> str:
+    """Return why an address may lead nowhere, so that neither token nor organisation is blamed; else ""."""
+    if api_url.rstrip("/").endswith("/v1"):
+        return ""
+    return f"is targets.api_url = {api_url} right? GitBook's ends in /v1"
+
+
 def clock_skew(headers: Mapping[str, str], now: float) -> float | None:
     """Return how many seconds the target's clock is ahead of ours, None when it tells no time."""
     theirs = told_time(headers)

@@ -290,6 +290,16 @@ async def test_warns_when_the_clocks_differ(
     assert side in finding.detail
 
 
+async def test_an_address_that_leads_elsewhere_is_blamed_itself(
+    tmp_path: Path, config: dict[str, Any], sandbox: Sandbox
+) -> None:
+    """Not the organisation, which nobody can find there."""
+    config["targets"][0]["api_url"] = f"{sandbox.url}/api"  # in GitBook's own words it has nothing there
+    told = [each.detail for each in (await found(tmp_path, config)).values() if not each.ok]
+    assert any("is targets.api_url = " in each and "GitBook's ends in /v1" in each for each in told)
+    assert not any("organization" in each for each in told)
+
+
 async def test_every_target_is_looked_at(tmp_path: Path, config: dict[str, Any]) -> None:
     """One that fails does not hide another."""
     config["targets"].append(

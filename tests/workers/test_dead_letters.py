@@ -118,7 +118,8 @@ async def test_it_is_not_the_events_when_all_fail(world: World) -> None:
     await world.store.call("SET", broken, "no hash")
     for _ in range(3):
         with pytest.raises(redis.exceptions.ResponseError):
-            await world.fold()
+            for _ in range(MOST_IN_A_ROW + 1):  # a slice may end before
+                await world.fold()
     assert await world.journal.counters() == (40, MOST_IN_A_ROW)
     await world.store.call("DEL", broken)
     await world.settle()
