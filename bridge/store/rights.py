@@ -46,7 +46,7 @@ def _commands(store: Store, token: str) -> Iterator[Command]:
     )
     arq = [f"arq:{kind}:{store.prefix}:{token}" for kind in _ARQ]
     yield from (("SET", text, "1", "NX", "PX", _TTL), ("GET", text), ("MGET", text), ("EXISTS", text))
-    yield from (("PEXPIRE", text, _TTL), ("EXPIRE", text, 60), ("PTTL", text), ("PERSIST", text))
+    yield from (("PERSIST", text), ("PEXPIRE", text, _TTL), ("EXPIRE", text, 60), ("PTTL", text))
     yield from (("INCR", text), ("RENAME", text, copy), ("TIME",), ("PING",), ("INFO", "server"), ("DBSIZE",))
     yield from (
         ("XADD", stream, "MAXLEN", "~", 9, "1-1", "e", "1"),
@@ -80,8 +80,9 @@ def _commands(store: Store, token: str) -> Iterator[Command]:
         ("ZREM", "arq:abort", "-"),
     )
     yield from (
-        ("UNLINK", stream, hash_, zset, set_, list_),
-        ("DEL", text, copy, *arq),
+        *(("PEXPIRE", each, _TTL) for each in (stream, hash_, zset, set_, list_)),
+        ("UNLINK", stream, hash_, zset, set_, list_, copy),
+        ("DEL", *arq),
     )
 
 

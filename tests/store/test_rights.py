@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -83,7 +84,10 @@ def test_a_missing_right_is_named(answer: Answer, rules: list[str], missing: str
 
 def test_it_leaves_nothing_behind(server: EmbeddedValkey, answer: Answer) -> None:
     """But for the key that told for a minute that Redis stores."""
-    admin = redis.Redis(unix_socket_path=str(server.socket), decode_responses=True)
+    admin: Any = redis.Redis(unix_socket_path=str(server.socket), decode_responses=True)
+    answer(*documented(), "-unlink")
+    assert -1 not in {admin.ttl(key) for key in admin.keys("*")}
+    admin.flushall()
     answer(*documented())
     assert admin.keys("*") == ["bridge:probe"]
     admin.close()
