@@ -270,7 +270,7 @@ async def _try_step(run: Run) -> bool:
     run.trying = []
     try:
         worked = await _step(run)
-    except (LeaseLostError, TargetDownError):
+    except (LeaseLostError, TargetDownError, TargetError):
         raise
     except Exception as error:
         if is_outage(error) or not run.trying:
