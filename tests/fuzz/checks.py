@@ -121,7 +121,7 @@ def check_moment(data: bytes) -> None:
 
 
 def check_wire(data: bytes) -> None:
-    """Whatever is sent over a connection: no 5xx, no exception, problems for errors, and it ends."""
+    """Whatever is sent over a connection: no 5xx but 501, no exception, problems for errors, and it ends."""
     wire = wires()
     for answer in answers_in(wire.send(data)):
         status, kind, body = answer
