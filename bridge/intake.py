@@ -322,14 +322,15 @@ class Intake:
             f"{MOST_DIRECTORIES} already (bridge directory list)"
         )
         self._log(name).warning("refused", index=0, reason=reason)
-        rows = refused_rows(self.settings.name, [Refused(0, reason)], arrived, name)
-        with suppress(StoreError):
-            await self._batcher.store(Submission(self.settings.name, refused=rows))
+        await self._keep_reason(reason, arrived, name)
 
     async def _keep(self, error: UnreadableError, now: int, name: str) -> None:
         """Keep why a body could not be read; that it cannot be kept is no news for its sender."""
         self._log(name).warning("unreadable", status=error.status, reason=error.reason)
-        rows = refused_rows(self.settings.name, [Refused(0, error.reason)], now, name)
+        await self._keep_reason(error.reason, now, name)
+
+    async def _keep_reason(self, reason: str, at: int, name: str) -> None:
+        rows = refused_rows(self.settings.name, [Refused(0, reason)], at, name)
         with suppress(StoreError):
             await self._batcher.store(Submission(self.settings.name, refused=rows))
 

@@ -139,13 +139,17 @@ class EventLog:
         for each in events:
             if each.state != REFUSED:
                 told[each.directory].append(split_id(each.id)[1])
-        cursors, late, dead = {}, set[str](), dict[str, str]()
-        for name, rows in told.items():
-            cursors[name], scores, reasons = await self.store.calls([
+        answers = await self.store.calls([
+            command
+            for name, rows in told.items()
+            for command in (
                 ("GET", self._journal.cursor_key(name)),
                 ("ZMSCORE", late_key(self.store, name), *rows),
                 ("HMGET", dead_letters_key(self.store, name), *rows),
-            ])  # fmt: skip
+            )
+        ])  # fmt: skip
+        cursors, late, dead = dict(zip(told, answers[::3], strict=True)), set[str](), dict[str, str]()
+        for (name, rows), scores, reasons in zip(told.items(), answers[1::3], answers[2::3], strict=True):
             late |= {row_id(name, row) for row, at in zip(rows, scores, strict=True) if at is not None}
             dead |= {row_id(name, row): why for row, why in zip(rows, reasons, strict=True) if why}
         judged = [_judged(each, cursors.get(each.directory), each.id in late) for each in events]

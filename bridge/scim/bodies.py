@@ -1,6 +1,6 @@
 """Bodies of writes, made ready for the library: members taken out, dialects it does not know put straight."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -44,17 +44,16 @@ def load_object(body: bytes) -> Object:
 
 
 def _is_deep(value: Any) -> bool:
+    return any(depth >= DEEPEST for depth, _ in enumerate(_levels(value)))
+
+
+def _levels(value: Any) -> Iterator[list[Any]]:
+    """Yield the values in an object or list, then those in the objects and lists among them, and so on."""
     level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for one in level
-            for inner in (one.values() if isinstance(one, dict) else one)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+    while level:
+        inner = [each for one in level for each in (one.values() if isinstance(one, dict) else one)]
+        yield inner
+        level = [each for each in inner if isinstance(each, dict | list)]
 
 
 def dump_body(body: Object) -> bytes:
@@ -65,13 +64,11 @@ def dump_body(body: Object) -> bytes:
 
 def refuse_many_values(body: Object) -> None:
     """Raise InvalidValueException for a body with more than MOST_VALUES values, at any depth."""
-    level, count = list[Any]([body]), 0
-    while level:
-        inner = [value for one in level for value in (one.values() if isinstance(one, dict) else one)]
-        count += len(inner)
+    count = 0
+    for values in _levels(body):
+        count += len(values)
         if count > MOST_VALUES:
             raise InvalidValueException(detail=f"The body has more than {MOST_VALUES} values besides members")
-        level = [value for value in inner if isinstance(value, dict | list)]
 
 
 def plain_resource(body: Object, schema: str) -> Object:

@@ -3,8 +3,8 @@
 --       number of refused rows, of entries, refused stream, rows…, for each entry: directory,
 --       delivery key ('' for none), payload.
 -- Returns for each body the numbers of its entries that are new, that are duplicates, and that are not stored since
--- their directory would be one too many; or in place of the first what went wrong. A body that fails leaves the others alone, and no delivery key
--- without its event: the sender's repeat stores what is missing.
+-- their directory would be one too many; or in place of the first what went wrong. A body that fails leaves the
+-- others alone, and no delivery key without its event: the sender's repeat stores what is missing.
 local prefix, ttl, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local at, stored, news, answers, counts = 4, 0, {}, {}, {}
 
