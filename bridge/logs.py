@@ -16,7 +16,7 @@ _AT = r"(?:@|%40)"
 _WITHIN = r"""[^\s@<>()\[\]{}",;:=?&/\\'|]|(?<=\w)'(?=\w)"""  # O'Neil, but no quote around an address
 _EMAIL = re.compile(rf"((?:{_WITHIN}){{1,64}})({_AT})([\w.-]{{1,255}})")
 _LOGIN = re.compile(r"(?<=://)[^/\s]{1,512}@")  # up to the last @: a password may hold one
-_REDIS_LOGIN = re.compile(r"\b((?:rediss?|redis\+sentinel|unix)://)(?!/)\S{1,512}@")  # or a slash
+_REDIS_LOGIN = re.compile(r"\b((?:rediss?(?:\+sentinel)?|unix)://)(?!/)\S{1,512}@")  # or a slash
 _CREDENTIALS = re.compile(r"\b(bearer|basic) +[\w.~+/=-]{8,}", re.IGNORECASE)
 _SECRET_KEYS = frozenset(
     {"authorization", "cookie", "password", "secret", "secrets", "set-cookie", "signature", "token"}

@@ -1,14 +1,18 @@
-"""What may stand between the bridge and Redis or an API: it lets connections rest, and then ends them."""
+"""What may stand between the bridge and Redis or an API: firewalls, servers that close, a company's proxy."""
 
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from bridge.outbound import Route
 from bridge.tasks import end_task
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
@@ -82,7 +86,7 @@ class ClosingApi:
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.url = ""
-        self.answered = self.cut = 0
+        self.port = self.answered = self.cut = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -96,15 +100,59 @@ class ClosingApi:
         writer.close()
 
 
+class CompanyProxy:
+    """An HTTP proxy that makes tunnels (CONNECT, RFC 9110, 9.3.6) to one place, whatever was asked for.
+
+    `login`: what it wants in Proxy-Authorization, None for nothing; `asked`: the request lines so far.
+    """
+
+    def __init__(self, port: int, login: str | None = None) -> None:
+        """`port`: of the place behind it, on loopback."""
+        self._behind = port
+        self._login = login
+        self.asked: list[str] = []
+        self.port = 0
+
+    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            head = (await client.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.asked.append(head.partition("\r\n")[0])
+            if self._login and f"Proxy-Authorization: {self._login}\r\n" not in head:
+                to_client.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+                to_client.close()
+                return
+            server, to_server = await asyncio.open_connection("127.0.0.1", self._behind)
+            if head.startswith("CONNECT "):
+                to_client.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                to_server.write(head.encode("latin-1"))
+            back = asyncio.create_task(_pass(server, to_client))
+            try:
+                await _pass(client, to_server)
+            finally:
+                await end_task(back)
+                to_server.close()
+        to_client.close()
+
+
 @asynccontextmanager
-async def _serving(serve: Serve) -> AsyncIterator[int]:
+async def running_proxy(port: int, login: str | None = None) -> AsyncIterator[CompanyProxy]:
+    """Serve one, before a place on loopback, while the block runs."""
+    proxy = CompanyProxy(port, login)
+    async with serving(proxy.serve) as proxy.port:
+        yield proxy
+
+
+@asynccontextmanager
+async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve connections on loopback while the block runs; yields the port."""
     tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks[asyncio.create_task(serve(reader, writer))] = writer
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -119,14 +167,24 @@ async def _serving(serve: Serve) -> AsyncIterator[int]:
 async def running_firewall(behind: Path) -> AsyncIterator[Firewall]:
     """Serve one while the block runs."""
     firewall = Firewall(behind)
-    async with _serving(firewall.serve) as firewall.port:
+    async with serving(firewall.serve) as firewall.port:
         yield firewall
 
 
 @asynccontextmanager
-async def running_api(body: bytes) -> AsyncIterator[ClosingApi]:
+async def running_api(body: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[ClosingApi]:
     """Serve one while the block runs."""
     api = ClosingApi(body)
-    async with _serving(api.serve) as port:
-        api.url = f"http://127.0.0.1:{port}"
+    async with serving(api.serve, tls) as api.port:
+        api.url = f"{'https' if tls else 'http'}://127.0.0.1:{api.port}"
         yield api
+
+
+def played_route(answer: Callable[[httpx.Request], Any]) -> Route:
+    """Return the way to an API that `answer` plays."""
+
+    class Played(Route):
+        def open_client(self, timeout: float) -> httpx.AsyncClient:
+            return httpx.AsyncClient(transport=httpx.MockTransport(answer), timeout=timeout)
+
+    return Played()

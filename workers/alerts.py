@@ -73,7 +73,7 @@ class _Telling:
         if not due:
             return
         self._reload_secrets()
-        async with open_client() as client:
+        async with open_client(self._alert) as client:
             for message in due:
                 if self._worker.stopping.is_set() or time.monotonic() > ends:
                     return

@@ -19,7 +19,7 @@ from bridge.store.journal import Journal
 from bridge.store.mirror import MirrorStore
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
-from bridge.targets.gitbook import GitBook
+from bridge.targets.gitbook import GitBook, gitbook_of
 from workers.tallies import Tallies
 
 _DAYS_APART_MS = 86_400_000
@@ -80,7 +80,7 @@ class Worker:
         """Return the target's client, made once for each process: it remembers the target's limits."""
         ident = target_id(target)
         if ident not in self.clients:
-            client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client = gitbook_of(target)
             client.clock = lambda: self.clock() / 1000
             self.clients[ident] = client
         return self.clients[ident]

@@ -12,6 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from bridge import rate_limit_headers
 from bridge.alerts.messages import Message, make_request
 from bridge.logs import mask_email, mask_secrets
+from bridge.outbound import Route
 from bridge.settings import AlertSettings
 
 SECONDS = 10.0  # for one attempt, whatever the receiver does
@@ -39,9 +40,9 @@ class Answer:
     milliseconds: int
 
 
-def open_client() -> httpx.AsyncClient:
+def open_client(alert: AlertSettings) -> httpx.AsyncClient:
     """Return the client: it follows no redirect, since the address alone is trusted with the message."""
-    return httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False)
+    return _route(alert).open_client(SECONDS)
 
 
 async def send(
@@ -80,8 +81,12 @@ async def _attempt(
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError):  # a rotation may put in anything
         raise UndeliveredError("its url does not hold an http(s) URL") from None
     except httpx.HTTPError as error:
-        raise UndeliveredError(f"no answer ({type(error).__name__})", passing=True) from None
+        raise UndeliveredError(f"no answer: {_route(alert).describe(error)}", passing=True) from None
     return Answer(answer.status_code, round((time.monotonic() - began) * 1000))
+
+
+def _route(alert: AlertSettings) -> Route:
+    return alert.route(alert.url.reveal())
 
 
 async def _refusal(alert: AlertSettings, answer: httpx.Response, now: float) -> UndeliveredError:

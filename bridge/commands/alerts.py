@@ -133,7 +133,7 @@ async def _try(alert: AlertSettings) -> Finding:
     message = Message(new_id(), "", TEST, Subject(""), TEST, unix_ms(), text)
     name = f"alert.{alert.name}"
     try:
-        async with open_client() as client:
+        async with open_client(alert) as client:
             answer = await send(client, alert, message, attempts=1)
     except UndeliveredError as error:
         return bad(name, f"{error.reason}: is {_place(alert)} right, and can it be reached?")

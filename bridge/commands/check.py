@@ -3,19 +3,17 @@
 import asyncio
 import os
 import re
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
-import httpx
 import typer
 from rich.text import Text
 
 from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, out, print_json
 from bridge.directories.base import DirectoryError, LimitedError, RejectedError
-from bridge.directories.okta import Okta
+from bridge.directories.okta import okta_of
 from bridge.embedded import server_binary
 from bridge.logs import mask_email, mask_secrets
 from bridge.operators.orphans import read_directories
@@ -30,6 +28,8 @@ from bridge.settings import (
     inline_secrets,
     read_settings,
 )
+from bridge.sources.base import UnavailableError
+from bridge.sources.tokens import KeySet, key_set_of
 from bridge.store.clock import Clock, differences_commands, differs, read_differences, say_difference
 from bridge.store.durability import SAFE, read_config, replica_risks, risks
 from bridge.store.epoch import OLD, EpochFile, judge, look, read_stale
@@ -43,7 +43,7 @@ from bridge.targets.base import (
     RemoteUser,
     TargetError,
 )
-from bridge.targets.gitbook import GitBook, address_doubt, clock_skew
+from bridge.targets.gitbook import GitBook, address_doubt, gitbook_of
 
 _SECONDS = 5.0  # for one answer
 _SKEW_MOST = 2.0  # seconds
@@ -147,9 +147,19 @@ def _source(source: SourceSettings, settings: Settings) -> Finding:
 
 
 async def _look_at_source(source: SourceSettings, settings: Settings) -> list[Finding]:
-    """Return what is to be said of a source, and of the API behind it if its events are thin."""
+    """Return what is to be said of a source, and of what it asks: an API if its events are thin, keys."""
     api = [await _reach_api(source)] if source.is_thin else []
-    return [_source(source, settings), *api]
+    keys = key_set_of(source) if source.auth == "jwt" else None
+    return [_source(source, settings), *api, *([await _reach_keys(source, keys)] if keys else [])]
+
+
+async def _reach_keys(source: SourceSettings, keys: KeySet) -> Finding:
+    name = f"source.{source.name}.keys"
+    try:
+        await keys.find("")
+    except UnavailableError as error:
+        return bad(name, f"{error}: is jwks_url right?")
+    return good(name, f"the keys of {source.jwks_url} can be read")
 
 
 async def _reach_api(source: SourceSettings) -> Finding:
@@ -161,7 +171,7 @@ async def _reach_api(source: SourceSettings) -> Finding:
             "there is none: the login counts as the e-mail address, and a changed address is not seen: "
             "set api_url and api_token (docs/senders/okta-event-hooks.md)",
         )
-    client = Okta(source.api_url, source.api_token, timeout=_SECONDS)
+    client = okta_of(source, _SECONDS)
     try:
         await client.ping()
     except LimitedError as error:
@@ -301,19 +311,14 @@ def _admins_of_any(target: TargetSettings, directories: list[str]) -> Iterator[F
 
 
 async def _reach_target(target: TargetSettings, personal_data: bool) -> list[Finding]:
-    skews: list[float] = []
-
-    async def note_time(answer: httpx.Response) -> None:
-        skew = clock_skew(answer.headers, time.time())
-        skews.extend([] if skew is None else [skew])
-
-    findings = []
-    wire = httpx.AsyncClient(timeout=_SECONDS, trust_env=False, event_hooks={"response": [note_time]})
-    client = GitBook(target.api_url, target.organization, target.token, _SECONDS, wire)
+    findings, skews = [], []
+    client = gitbook_of(target, _SECONDS)
     try:
         async for each in _look_at_target(target, client, personal_data):
-            findings.append(each)  # noqa: PERF401 - what was found before a fault counts
+            findings.append(each)  # what was found before a fault counts
+            skews.append(client.ahead)
     except TargetError as error:
+        skews.append(client.ahead)
         findings.append(_fault(target, f"target.{target.name}.{_LOOKS[len(findings)]}", error))
     finally:
         await client.close()
@@ -367,7 +372,7 @@ def _fault(target: TargetSettings, name: str, error: TargetError) -> Finding:
             f"{error.message} ({error.status}): is targets.organization = {target.organization!r} right, "
             "and does the token's owner belong to it?",
         )
-    return bad(name, f"{target.api_url}: {error.message}: is targets.api_url right, and can it be reached?")
+    return bad(name, f"{target.api_url}: {error.message}: is targets.api_url right?")
 
 
 def _clock(target: TargetSettings, skews: list[float]) -> list[Finding]:

@@ -24,7 +24,7 @@ from bridge.settings import Settings
 from bridge.store.journal import Journal
 from bridge.store.targets import TargetStore, target_id
 from bridge.targets.base import TargetError
-from bridge.targets.gitbook import GitBook
+from bridge.targets.gitbook import gitbook_of
 
 
 async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
@@ -33,7 +33,7 @@ async def _plans(settings: Settings) -> tuple[int, dict[str, Plan | str]]:
     async with opened_store(settings) as store:
         accepted, folded = await Journal(store).counters()
         for target in settings.targets:
-            client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client = gitbook_of(target)
             client.patience, client.before_wait = LONGEST_WAIT, partial(_tell_wait, target.name)
             try:
                 known = TargetStore(store, target_id(target))

@@ -10,6 +10,7 @@ import httpx
 import orjson
 
 from bridge.commands.check import Finding, bad, good, warn
+from bridge.outbound import Route, find_route
 from bridge.settings import Settings, SourceSettings
 from bridge.sources.base import Playable, UntestableError
 from bridge.sources.bodies import TEST_EVENT
@@ -82,11 +83,11 @@ def _is_taken(told: Any) -> bool:
 
 async def probe(settings: SourceSettings, request: Request) -> list[Finding]:
     """Send a request; return what the answer shows: reachability, signature, clock and parsing."""
-    sent = time.time()
+    sent, route = time.time(), find_route(request.url)
     try:
-        answer = await _send(request)
+        answer = await _send(request, route)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = f"{type(error).__name__}: is `bridge run` up, and is this the right address?"
+        why = f"{route.describe(error)}: is `bridge run` up, and is this the right address?"
         reached = bad("reachability", f"{request.url} does not answer: {why}")
         return [reached, *(warn(name, _UNTOLD) for name in ("signature", "clock", "parsing"))]
     skew = _skew(answer, sent, time.time())
@@ -97,8 +98,8 @@ async def probe(settings: SourceSettings, request: Request) -> list[Finding]:
     return [reached, proof, _clock(settings, skew), _parsing(request, answer)]
 
 
-async def _send(request: Request) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as client:
+async def _send(request: Request, route: Route) -> httpx.Response:
+    async with route.open_client(_SECONDS) as client:
         headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]  # any text
         return await client.request(request.method, request.url, headers=headers, content=request.body)
 

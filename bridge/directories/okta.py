@@ -19,7 +19,8 @@ from bridge.directories.base import (
     UnavailableError,
 )
 from bridge.directories.pace import Pace
-from bridge.kept_connections import CLOSED, open_client
+from bridge.no_answer import CLOSED
+from bridge.outbound import Route
 from bridge.paths import path_segment
 from bridge.plan.scope import is_address
 from bridge.rate_limit_headers import told_time
@@ -54,13 +55,15 @@ class Okta:
         seat_when_staged: bool = False,
         timeout: float = 10.0,
         client: httpx.AsyncClient | None = None,
+        route: Route | None = None,
     ) -> None:
         """`seat_when_staged`: users count as active before they are activated; `timeout`: s, for one call."""
         self._root = f"{api_url}/api/v1"
         self._token = token
         self._active = _ACTIVE | {"STAGED": seat_when_staged}
         self._timeout = timeout
-        self._client = client or open_client(timeout)
+        self._route = route or Route()
+        self._client = client or self._route.open_client(timeout)
         self._paces: dict[str, Pace] = {}
         self._ahead = 0.0  # how far our clock is ahead of Okta's, as far as that can be told
         self.after_call: Callable[[Call], None] = lambda _: None
@@ -135,7 +138,7 @@ class Okta:
             async with asyncio.timeout(self._timeout):
                 answer = await self._get(self._root + path, headers)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            raise UnavailableError(f"no answer: {type(error).__name__}") from None
+            raise UnavailableError(f"no answer: {self._route.describe(error)}") from None
         finally:
             status = answer.status_code if answer is not None else 0
             self.after_call(Call(f"/api/v1/{kind}", status, time.perf_counter() - began))
@@ -169,11 +172,12 @@ class Okta:
             self._ahead = max(0.0, min(max(self._ahead, sent - (theirs + 1)), self.clock() - theirs))
 
 
-def okta_of(source: SourceSettings) -> Okta:
+def okta_of(source: SourceSettings, timeout: float = 10.0) -> Okta:
     """Return the API that a source's `api_url` and `api_token` lead to. Raises ValueError without them."""
     if source.api_url is None or source.api_token is None:
         raise ValueError(f"the source {source.name} has no API")
-    return Okta(source.api_url, source.api_token, source.provision_on == "create")
+    staged, route = source.provision_on == "create", source.route(source.api_url)
+    return Okta(source.api_url, source.api_token, staged, timeout, route=route)
 
 
 def _json(answer: httpx.Response) -> dict[str, Any] | None:

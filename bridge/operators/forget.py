@@ -30,7 +30,7 @@ from bridge.store.journal import Entry, Journal
 from bridge.store.mirror import directory_name, read_ended
 from bridge.store.redis import Store
 from bridge.store.targets import TargetStore, target_id
-from bridge.targets.gitbook import GitBook
+from bridge.targets.gitbook import gitbook_of
 
 PREVIEW_PATIENCE = 120.0  # seconds that a preview waits for the target's limit, each time
 _SLICE = 2000
@@ -178,7 +178,7 @@ async def preview(settings: Settings, store: Store, view: DirectoryView, now: in
     for target in settings.targets:
         if target.name in view.targets:
             known = TargetStore(store, target_id(target))
-            client = GitBook(target.api_url, target.organization, target.token, target.timeout)
+            client = gitbook_of(target)
             client.patience = PREVIEW_PATIENCE
             try:
                 plan = await plan_without(settings, target, known, client, now, view.name)

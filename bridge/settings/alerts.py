@@ -6,8 +6,9 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from bridge.settings.outgoing import Outgoing
 from bridge.settings.secret import Secret
-from bridge.settings.values import Name, ProblemsError, Section, Span, is_http_url
+from bridge.settings.values import Name, ProblemsError, Span, is_http_url
 
 AlertKind = Literal["slack", "standard-webhooks"]
 ConditionKind = Literal[
@@ -17,7 +18,7 @@ ConditionKind = Literal[
 CONDITION_KINDS: tuple[ConditionKind, ...] = get_args(ConditionKind)
 
 
-class AlertSettings(Section):
+class AlertSettings(Outgoing):
     """One of [[alerts]]."""
 
     name: Name = Field(examples=["ops"])

@@ -1,13 +1,14 @@
 """The tables that say how the bridge itself runs."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from bridge.outbound import ESCAPE, has_unescaped_login
+from bridge.settings.outgoing import CertificateFile
 from bridge.settings.secret import Secret
-from bridge.settings.values import NetworkRange, Section, Size, Span, port_of
+from bridge.settings.values import NetworkRange, ProblemsError, Section, Size, Span, port_of
 
 
 def _told(value: Any, info: ValidationInfo) -> Any:
@@ -17,14 +18,10 @@ def _told(value: Any, info: ValidationInfo) -> Any:
 
 def _redis_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
-    login, at, _ = rest.rpartition("@")
-    if at and not login.startswith("/") and re.search(r"[\s@/#?\[\]]", login):
-        raise ValueError(
-            "has a user or password with a character that must be escaped: write %40 for @, %2F for /, "
-            "%23 for #, %3F for ?, %20 for a blank"
-        )
-    if scheme == "redis+sentinel":
-        hosts, _, path = rest.rpartition("@")[2].partition("/")
+    if has_unescaped_login(value):
+        raise ValueError(ESCAPE)
+    if scheme in ("redis+sentinel", "rediss+sentinel"):
+        hosts, _, path = rest.rpartition("@")[2].partition("?")[0].partition("/")
         database = path.partition("/")[2]
         right = all(port_of(f"//{host}") is not None for host in hosts.split(","))
         right = right and (not database or database.isdecimal())
@@ -35,7 +32,8 @@ def _redis_url(value: str) -> str:
     return value
 
 
-_SENTINEL = "redis+sentinel://"
+_SENTINEL = ("redis+sentinel://", "rediss+sentinel://")
+_TLS = ("rediss://", "rediss+sentinel://")
 
 
 def _usual_replicas(given: dict[str, Any]) -> int:
@@ -49,12 +47,39 @@ class RedisSettings(Section):
     url: Annotated[str, BeforeValidator(_told), AfterValidator(_redis_url)] = Field(
         "embedded",
         examples=["embedded"],
-        pattern=r"^(embedded$|(redis|rediss|unix|redis\+sentinel)://.+)",
+        pattern=r"^(embedded$|(rediss?|unix|rediss?\+sentinel)://.+)",
         repr=False,  # it may hold a password
     )
     data_dir: Path = Field(Path("./data"), examples=["./data"])
     prefix: str = Field("bridge", pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["bridge"])
     replicas: int = Field(default_factory=_usual_replicas, ge=0, examples=[1])
+    ca: CertificateFile | None = Field(None, examples=["company-ca.pem"])
+    sentinel_user: str | None = Field(None, min_length=1, examples=["bridge"])
+    sentinel_password: Secret | None = Field(None, examples=["env:SENTINEL_PASSWORD"])
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        problems = []
+        if self.ca and not self.uses_tls:
+            problems.append('ca: is for TLS: write url = "rediss://…", or remove it')
+        if not self.fails_over:
+            given = [key for key in ("sentinel_user", "sentinel_password") if getattr(self, key)]
+            problems += [
+                f'{key}: is for Sentinel: write url = "redis+sentinel://…", or remove it' for key in given
+            ]
+        elif self.sentinel_user and not self.sentinel_password:
+            problems.append(
+                "sentinel_password: is missing, sentinel_user needs it: "
+                'write sentinel_password = "env:SENTINEL_PASSWORD"'
+            )
+        if problems:
+            raise ProblemsError(problems)
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Tell whether Redis, and its sentinels, are reached by TLS."""
+        return self.url.startswith(_TLS)
 
     @property
     def fails_over(self) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from bridge.outbound import find_environment_fault
+from bridge.settings.secret import Secret
 from bridge.settings.values import ProblemsError
 from bridge.settings.whole import Settings, clashes, tables
 
@@ -39,6 +41,8 @@ def read_settings(path: Path) -> Settings:
 
 def parse_settings(raw: dict[str, Any], path: Path) -> Settings:
     """Check the parsed file. Raises SettingsError with all its mistakes."""
+    if fault := find_environment_fault():
+        raise SettingsError(path, [fault])
     try:
         settings = Settings.model_validate(raw, context=path.resolve().parent)
     except ValidationError as error:
@@ -52,19 +56,31 @@ def parse_settings(raw: dict[str, Any], path: Path) -> Settings:
 
 def inline_secrets(settings: Settings) -> list[str]:
     """Return the keys of secrets that stand in the file itself, to warn about."""
-    keys = []
+    keys = ["redis.sentinel_password"] if _is_inline(settings.redis.sentinel_password) else []
     for number, source in enumerate(settings.sources):
-        if any(secret.is_inline for secret in source.secrets) or (source.key and source.key.is_inline):
+        if any(secret.is_inline for secret in source.secrets) or _is_inline(source.key):
             keys.append(f"sources[{number}].secrets")
-        if source.api_token and source.api_token.is_inline:
+        if _is_inline(source.api_token):
             keys.append(f"sources[{number}].api_token")
     keys += [f"targets[{n}].token" for n, target in enumerate(settings.targets) if target.token.is_inline]
     for number, alert in enumerate(settings.alerts):
         if alert.kind == "slack" and alert.url.is_inline:  # whoever knows it can write to the channel
             keys.append(f"alerts[{number}].url")
-        if alert.secret and alert.secret.is_inline:
+        if _is_inline(alert.secret):
             keys.append(f"alerts[{number}].secret")
+    for name in ("sources", "targets", "alerts"):
+        proxies = [table.proxy for table in getattr(settings, name)]
+        keys += [f"{name}[{n}].proxy" for n, proxy in enumerate(proxies) if proxy and _is_open(proxy)]
     return keys
+
+
+def _is_inline(secret: Secret | None) -> bool:
+    return secret is not None and secret.is_inline
+
+
+def _is_open(proxy: Secret) -> bool:
+    """Tell whether a proxy's user and password stand in the file."""
+    return proxy.is_inline and "@" in proxy.reveal()
 
 
 def _explain(item: Any) -> list[str]:

@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from bridge.settings.field_map import FieldMap
+from bridge.settings.outgoing import Outgoing
 from bridge.settings.secret import Secret
-from bridge.settings.values import HttpUrl, Name, NetworkRange, ProblemsError, Section, Span
+from bridge.settings.values import HttpUrl, Name, NetworkRange, ProblemsError, Span
 
 SourceKind = Literal["okta-workflows", "okta-event-hooks", "jackson", "workos", "standard-webhooks", "scim"]
 SOURCE_KINDS = get_args(SourceKind)
 
 
-class SourceSettings(Section):
+class SourceSettings(Outgoing):
     """One of [[sources]]."""
 
     name: Name = Field(examples=["okta"])
@@ -82,7 +83,7 @@ class SourceSettings(Section):
             problems.append('header: is missing, auth = "header" needs its name: write header = "X-Api-Key"')
         if self.kind == "standard-webhooks":
             problems += _key_problems(self.secrets)
-        problems += [*_api_problems(self), *_map_problems(self)]
+        problems += [*_api_problems(self), *_map_problems(self), *_way_problems(self)]
         if problems:
             raise ProblemsError(problems)
         return self
@@ -140,6 +141,12 @@ def _map_problems(source: SourceSettings) -> Iterator[str]:
             'map: is for kind = "okta-workflows", and "standard-webhooks" with body = "bridge": remove it, '
             "other kinds have a shape of their own"
         )
+
+
+def _way_problems(source: SourceSettings) -> Iterator[str]:
+    given = [key for key in ("proxy", "ca") if getattr(source, key) is not None]
+    if not (source.api_url or source.jwks_url):
+        yield from (f"{key}: is for api_url and jwks_url, of which there is none: remove it" for key in given)
 
 
 def _env_name(name: str) -> str:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from bridge.settings.outgoing import Outgoing
 from bridge.settings.secret import Secret
 from bridge.settings.values import Glob, HttpUrl, Name, Percent, ProblemsError, Section, Span
 
@@ -68,7 +69,7 @@ class GuardSettings(Section):
     protect: tuple[Glob, ...] = Field((), examples=[["cto@acme.test"]])
 
 
-class TargetSettings(Section):
+class TargetSettings(Outgoing):
     """One of [[targets]]."""
 
     name: Name = Field(examples=["docs"])

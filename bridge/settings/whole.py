@@ -81,7 +81,8 @@ class Settings(Section):
         problems = []
         secrets = [s for source in self.sources for s in (*source.secrets, source.key, source.api_token)]
         secrets += [secret for alert in self.alerts for secret in alert.secrets]
-        for secret in (*secrets, *(target.token for target in self.targets)):
+        secrets += [target.token for target in self.targets]
+        for secret in (*secrets, *(each.proxy for each in (*self.sources, *self.targets, *self.alerts))):
             try:
                 if secret:
                     secret.reload()

@@ -10,6 +10,7 @@ import jwt
 import orjson
 from jwt.types import Options
 
+from bridge.outbound import Route
 from bridge.settings import SourceSettings
 from bridge.sources.base import UnavailableError, UntestableError, UnverifiedError
 
@@ -43,12 +44,12 @@ class KeySet:
     def __init__(
         self,
         url: str,
-        transport: httpx.AsyncBaseTransport | None = None,
+        route: Route | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`transport`, `clock`: the network and the seconds, for tests."""
+        """`route`: the way there, None for straight; `clock`: the seconds, for tests."""
         self._url = url
-        self._transport = transport
+        self._route = route or Route()
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._tried: float | None = None
@@ -88,14 +89,16 @@ class KeySet:
                 self._keys = read_key_set(await self._fetch())
             self._problem = None
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
-            self._problem = str(error) if isinstance(error, ValueError) else type(error).__name__
+            self._problem = str(error) if isinstance(error, ValueError) else self._route.describe(error)
         finally:
             self._tried = self._clock()
 
     async def _fetch(self) -> bytes:
         headers = {"Accept-Encoding": "identity"}  # what is unpacked may be far longer than what is read
-        client = httpx.AsyncClient(transport=self._transport, timeout=FETCH_TIMEOUT, headers=headers)
-        async with client, client.stream("GET", self._url) as response:
+        async with (
+            self._route.open_client(FETCH_TIMEOUT) as client,
+            client.stream("GET", self._url, headers=headers) as response,
+        ):
             if response.status_code != 200:
                 raise ValueError(f"the answer is {response.status_code}")
             body = b""
@@ -104,6 +107,11 @@ class KeySet:
                 if len(body) > _LONGEST_KEY_SET:
                     raise ValueError(f"the answer has more than {_LONGEST_KEY_SET} bytes")
             return body
+
+
+def key_set_of(source: SourceSettings) -> KeySet | None:
+    """Return the keys behind a source's `jwks_url`, None without one."""
+    return KeySet(source.jwks_url, source.route(source.jwks_url)) if source.jwks_url else None
 
 
 def read_key_set(body: bytes) -> dict[str, Key]:
@@ -146,7 +154,7 @@ class Tokens:
         """`keys`: what is behind `settings.jwks_url`, for tests; `clock`: unix seconds."""
         self._settings = settings
         self._clock = clock
-        self._keys = keys or (KeySet(settings.jwks_url) if settings.jwks_url else None)
+        self._keys = keys or key_set_of(settings)
 
     async def verify(self, token: str) -> None:
         """Check signature, issuer, audience, expiry, and whose token it is.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
 from redis.asyncio import ConnectionPool, Redis
@@ -205,22 +205,43 @@ def _connect(settings: RedisSettings, timeout: float, decode: bool) -> Redis:
         return Redis(unix_socket_path=str(settings.socket), **options)
     if not settings.url.startswith("unix:"):
         options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
-    if settings.url.startswith("redis+sentinel://"):
-        return _from_sentinel(settings.url, options)
+    if settings.uses_tls:
+        options |= _tls(settings)
+    if settings.fails_over:
+        return _from_sentinel(settings, options)
     client: Redis = Redis.from_url(settings.url, **options)
     return client
 
 
-def _from_sentinel(url: str, options: dict[str, Any]) -> Redis:
-    """`redis+sentinel://[user:password@]host:port,host:port/service/db`"""
-    parts = urlsplit(url)
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    """Return what redis-py is told of TLS: by itself it takes the certificate of any host.
+
+    `?ssl_check_hostname=false` after the URL lets it, as where sentinels tell addresses by number.
+    """
+    told = dict(parse_qsl(urlsplit(settings.url).query))
+    certified = told.get("ssl_cert_reqs", "required") == "required"  # else there is no name to look at
+    named = certified and told.get("ssl_check_hostname", "true").lower() not in ("false", "no", "0")
+    return {"ssl_check_hostname": named} | ({"ssl_ca_certs": str(settings.ca)} if settings.ca else {})
+
+
+def _from_sentinel(settings: RedisSettings, options: dict[str, Any]) -> Redis:
+    """`redis+sentinel://[user:password@]host:port,host:port/service/db`, with `rediss+sentinel` by TLS.
+
+    The login in it is Redis' own; the sentinels have the one of the settings, or none.
+    """
+    parts = urlsplit(settings.url)
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     service, _, database = parts.path.strip("/").partition("/")
     nodes = [_host_and_port(host) for host in hosts.split(",")]
     logins = {"username": unquote(user) or None, "password": unquote(password) or None}
-    same = ("socket_timeout", "health_check_interval", "socket_keepalive", "socket_keepalive_options")
-    shared = {name: options[name] for name in same}
+    if settings.uses_tls:
+        options = options | {"ssl": True}
+    apart = ("decode_responses", "socket_connect_timeout", "retry")
+    shared = {name: value for name, value in options.items() if name not in apart}
+    if settings.sentinel_password:
+        word = settings.sentinel_password.reveal()
+        shared |= {"username": settings.sentinel_user, "password": word}
     sentinel: Any = Sentinel(nodes, sentinel_kwargs=shared)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(service or "mymaster", db=int(database or 0), **logins, **options)
     return client

@@ -11,10 +11,10 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from bridge.directory.addresses import normalise_email
-from bridge.kept_connections import open_client
+from bridge.outbound import Route
 from bridge.paths import path_segment
 from bridge.rate_limit_headers import retry_after, told_time
-from bridge.settings import Role, Secret
+from bridge.settings import Role, Secret, TargetSettings
 from bridge.targets.base import (
     CredentialsRejectedError,
     Invited,
@@ -62,8 +62,9 @@ class GitBook:
         token: Secret,
         timeout: float = 10.0,
         client: httpx.AsyncClient | None = None,
+        route: Route | None = None,
     ) -> None:
-        """`timeout`: seconds for one call, from the check before it to its end.
+        """`timeout`: seconds for one call, from the check before it to its end; `route`: None for straight.
 
         `patience`, to be set: how many seconds a call that reads waits until the limit lets it, for whoever
         cannot come back later; `before_wait` is told how many seconds it is going to wait.
@@ -72,7 +73,8 @@ class GitBook:
         self._api_url = api_url
         self._token = token
         self._timeout = timeout
-        self._client = client or open_client(timeout)
+        self._route = route or Route()
+        self._client = client or self._route.open_client(timeout)
         self._owner: tuple[str, str] | None = None
         self.budgets = Budgets()
         self.ahead = 0.0  # seconds, by its last answer: GitBook's clock before ours (behind: below 0)
@@ -257,7 +259,7 @@ class GitBook:
                 await asyncio.sleep(0)  # past the deadline nothing is sent any more
                 answer = await self._client.send(request)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            raise NoAnswerError(f"no answer: {type(error).__name__}") from None
+            raise NoAnswerError(f"no answer: {self._route.describe(error)}") from None
         finally:
             status = answer.status_code if answer is not None else 0
             self.after_call(
@@ -299,6 +301,13 @@ class GitBook:
         if status == 401:
             raise CredentialsRejectedError("GitBook does not take the token (401)")
         raise RefusedError(status, message)
+
+
+def gitbook_of(target: TargetSettings, timeout: float | None = None) -> GitBook:
+    """Return a target's client. `timeout`: seconds for one call instead of the configured ones."""
+    seconds = timeout or target.timeout
+    route = target.route(target.api_url)
+    return GitBook(target.api_url, target.organization, target.token, seconds, route=route)
 
 
 def address_doubt(api_url: str) -> str:

@@ -91,6 +91,11 @@ class Cluster:
         """Change a setting of one of them."""
         assert self._ask(port, "CONFIG", "SET", name, value)
 
+    def let_in(self, port: int, user: str, password: str) -> None:
+        """Let one user into a sentinel (or a node), and nobody else."""
+        assert self._ask(port, "ACL", "SETUSER", user, "on", f">{password}", "+@all", "allchannels", "~*")
+        assert self._ask(port, "ACL", "SETUSER", "default", "off")
+
     def pid(self, port: int) -> int:
         """Return the process that listens there."""
         return self._processes[port].pid

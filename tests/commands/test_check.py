@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from jwt.algorithms import ECAlgorithm
+from tenacity import wait_none
 from typer.testing import CliRunner
 
 from bridge.cli import app
@@ -17,6 +20,8 @@ from bridge.sandbox import Sandbox, running_sandbox
 from bridge.settings import RedisSettings, parse_settings
 from bridge.store.redis import Store
 from tests.directories.fake_okta import TOKEN, FakeOkta, running_okta
+from tests.e2e.place import free_port
+from tests.proxies import running_api
 
 BRIDGE = Path(sys.executable).with_name("bridge")
 
@@ -72,6 +77,40 @@ async def test_tells_whose_token_it_is(
     """The address is masked unless logs.personal_data says otherwise."""
     config["logs"] = {"personal_data": whole}
     assert (await found(tmp_path, config))["target.docs.token"].detail.endswith(f" {shown}")
+
+
+async def test_it_says_why_a_target_is_not_reached(
+    tmp_path: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy, the DNS, or nobody there: each is looked for elsewhere."""
+    monkeypatch.setattr("bridge.targets.gitbook.wait_random_exponential", lambda **_: wait_none())
+    nowhere = free_port()
+    refused = "refuses the connection: does anything listen there?"
+    for keys, why in (
+        ({"api_url": f"http://127.0.0.1:{nowhere}/v1"}, f"it {refused}"),
+        ({"api_url": "https://api.invalid/v1"}, "its host is not known to the DNS"),
+        ({"proxy": f"http://bridge:word@127.0.0.1:{nowhere}"}, f"the proxy 127.0.0.1:{nowhere} {refused}"),
+    ):
+        target = config["targets"][0] | keys
+        told = (await found(tmp_path, config | {"targets": [target]}))["target.docs.token"]
+        assert not told.ok
+        assert told.detail == f"{target['api_url']}: no answer: {why}: is targets.api_url right?"
+
+
+async def test_keys_of_tokens_are_looked_at(tmp_path: Path, config: dict[str, Any]) -> None:
+    """Without them no delivery is let in; what keeps them away is told."""
+    source = {
+        "name": "flows", "kind": "okta-workflows", "auth": "jwt", "issuer": "https://acme.okta.test",
+        "audience": "bridge", "client_id": "0oa1", "jwks_url": f"http://127.0.0.1:{free_port()}/keys",
+    }  # fmt: skip
+    config["sources"] = [source]
+    told = (await found(tmp_path, config))["source.flows.keys"]
+    assert (told.ok, "cannot be read: it refuses the connection" in told.detail) == (False, True)
+    one = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()).public_key(), as_dict=True)
+    async with running_api(orjson.dumps({"keys": [one]})) as api:
+        source["jwks_url"] = api.url
+        told = (await found(tmp_path, config))["source.flows.keys"]
+    assert (told.ok, told.detail) == (True, f"the keys of {api.url} can be read")
 
 
 async def test_no_secret_is_shown(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:

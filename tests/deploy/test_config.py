@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from bridge.settings import Settings, parse_settings, read_settings
+from tests.certificates import Authority
 from tests.deploy.places import DEPLOY
 
 FILE = DEPLOY / "bridge.toml"
@@ -24,6 +25,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in re.findall(r"\"env:([A-Z_]+)\"", FILE.read_text(encoding="utf-8")):
         key = base64.b64encode(name.encode()).decode()  # as a key has to be, and each its own
         monkeypatch.setenv(name, "https://there.test" if name.endswith("_URL") else key)
+    Authority(tmp_path)  # makes the company-ca.pem
     token = tmp_path / "gitbook"
     token.write_text("there", encoding="utf-8")
     text = FILE.read_text(encoding="utf-8").replace("file:/run/secrets/gitbook", f"file:{token}")
@@ -81,8 +83,9 @@ def test_it_is_readable_as_it_is(secrets: Path) -> None:
 
 
 def test_it_is_readable_with_nothing_commented_out(secrets: Path) -> None:
-    """What is commented out is right, too: its lines are examples that work."""
+    """What is commented out is right, too: its lines are examples that work, with the Redis they are for."""
     text = _HIDDEN.sub("", (secrets / "bridge.toml").read_text(encoding="utf-8"))
+    text = text.replace('url = "embedded"', 'url = "rediss+sentinel://h1:26379,h2:26379/service/0"')
     settings = parse_settings(tomllib.loads(text), secrets / "bridge.toml")
 
     assert settings.operators is not None

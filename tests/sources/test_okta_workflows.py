@@ -29,6 +29,7 @@ from bridge.sources.base import (
 from bridge.sources.okta_workflows import OktaWorkflows
 from bridge.sources.registry import make_source
 from bridge.sources.tokens import KeySet, Tokens
+from tests.proxies import played_route
 
 NOW = 1_795_319_083_036
 ISSUER, AUDIENCE, CLIENT = "https://acme.okta.test/oauth2/default", "directory-bridge", "0oaflow"
@@ -303,7 +304,7 @@ class Endpoint:
 
     def key_set(self) -> KeySet:
         """The set behind it, on a clock of the test's own."""
-        return KeySet("https://keys.test", httpx.MockTransport(self.answer), lambda: self.now)
+        return KeySet("https://keys.test", played_route(self.answer), lambda: self.now)
 
     def source(self) -> OktaWorkflows:
         """A source that trusts it."""
@@ -317,7 +318,7 @@ def failing() -> KeySet:
     def fail(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("down")
 
-    return KeySet("https://keys.test", httpx.MockTransport(fail))
+    return KeySet("https://keys.test", played_route(fail))
 
 
 def jwk(key: Any, kid: str, **more: Any) -> dict[str, Any]:

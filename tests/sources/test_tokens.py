@@ -13,6 +13,7 @@ from jwt.algorithms import ECAlgorithm
 from bridge.settings import SourceSettings
 from bridge.sources.base import UnavailableError, UnverifiedError
 from bridge.sources.tokens import KeySet, Tokens
+from tests.proxies import played_route
 
 KEY = "a-shared-key-of-more-than-32-bytes"
 
@@ -43,7 +44,7 @@ async def test_strangers_at_once_make_us_ask_once() -> None:
         await asyncio.sleep(0)
         return httpx.Response(500)
 
-    keys = KeySet("https://keys.test", httpx.MockTransport(answer), lambda: 0.0)
+    keys = KeySet("https://keys.test", played_route(answer), lambda: 0.0)
     found = await asyncio.gather(*(keys.find(f"key-{n}") for n in range(50)), return_exceptions=True)
     assert {type(one) for one in found} == {UnavailableError}
     assert len(asked) == 1
@@ -58,7 +59,7 @@ async def test_who_comes_while_the_keys_are_read_waits_for_them() -> None:
         await asyncio.sleep(0)
         return httpx.Response(200, json={"keys": [{**one, "kid": "a"}]})
 
-    keys = KeySet("https://keys.test", httpx.MockTransport(answer))
+    keys = KeySet("https://keys.test", played_route(answer))
     found = await asyncio.gather(*(keys.find("a") for _ in range(5)))
     assert None not in found
 
@@ -73,5 +74,5 @@ async def test_key_set_is_not_asked_for_packed() -> None:
         return httpx.Response(200, content=packed, headers={"content-encoding": "gzip"})
 
     with pytest.raises(UnavailableError, match="bytes"):
-        await KeySet("https://keys.test", httpx.MockTransport(answer)).find("a")
+        await KeySet("https://keys.test", played_route(answer)).find("a")
     assert asked == ["identity"]

@@ -13,7 +13,10 @@ from redis.exceptions import ResponseError
 
 from bridge.settings import RedisSettings
 from bridge.store.redis import STORE_ERRORS, Store, close_pool, open_pool, open_store, script
-from tests.chaos.sentinels import Cluster
+from bridge.tasks import end_task
+from tests.certificates import Authority
+from tests.chaos.sentinels import SERVICE, Cluster
+from tests.proxies import Firewall, serving
 
 SCRIPTS = ("accept", "acquire", "commit", "release_fold", "release_work", "renew", "sweep")
 
@@ -96,6 +99,92 @@ async def test_sentinels_and_their_primary(folder: Path) -> None:
         assert left == []
     finally:
         await asyncio.to_thread(cluster.stop)
+
+
+class TlsFront:
+    """What speaks TLS before a sentinel and before the Redis that it tells of: Valkey's build speaks none.
+
+    Behind `port` it is the sentinel, whose answers name another port for Redis: that of its own front.
+    """
+
+    def __init__(self, behind: int, told: int = 0, instead: int = 0) -> None:
+        self._behind = behind
+        self._told, self._instead = b"%d" % told, b"%d" % instead
+
+    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        server, to_server = await asyncio.open_connection("127.0.0.1", self._behind)
+        back = asyncio.create_task(self._pass(server, to_client))
+        try:
+            while data := await client.read(65_536):
+                to_server.write(data)
+        finally:
+            await end_task(back)
+            to_server.close()
+            to_client.close()
+
+    async def _pass(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        while data := await server.read(65_536):
+            to_client.write(data.replace(self._told, self._instead) if self._instead != b"0" else data)
+
+
+async def test_sentinels_with_their_own_login_by_tls(folder: Path) -> None:
+    """A company's certificates, a password of Redis', another one of the sentinels'; each is needed."""
+    authority, cluster = Authority(folder), Cluster(folder, sentinels=1)
+    (watch,) = cluster.sentinels
+    try:
+        await asyncio.to_thread(cluster.start)
+        primary = cluster.ports[0]
+        cluster.set(primary, "requirepass", "redis-word")
+        cluster.let_in(watch, "watcher", "sentinel-word")
+        tls = authority.server("127.0.0.1")
+        async with serving(TlsFront(primary).serve, tls) as behind:
+            told = TlsFront(watch, primary, behind)
+            async with serving(told.serve, tls) as port:
+                keys: dict[str, Any] = {
+                    "url": f"rediss+sentinel://:redis-word@127.0.0.1:{port}/{SERVICE}/0", "replicas": 0,
+                    "sentinel_user": "watcher", "sentinel_password": "sentinel-word",
+                    "ca": str(authority.file),
+                }  # fmt: skip
+                assert await answer(keys) == "PONG"
+                for wrong in (
+                    {"ca": None},
+                    {"sentinel_password": "x"},
+                    {"url": keys["url"].replace("-word", "")},
+                ):
+                    assert await answer(keys | wrong) != "PONG"
+    finally:
+        await asyncio.to_thread(cluster.stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "said"),
+    [
+        ("127.0.0.1", "", "PONG"),
+        ("other.test", "", "certificate verify failed"),
+        ("other.test", "?ssl_check_hostname=false", "PONG"),
+        ("other.test", "?ssl_cert_reqs=none", "PONG"),
+    ],
+)
+async def test_a_certificate_of_another_host(
+    redis_settings: RedisSettings, folder: Path, name: str, query: str, said: str
+) -> None:
+    """It is not taken for Redis', unless the address says so."""
+    authority = Authority(folder)
+    async with serving(Firewall(redis_settings.socket).serve, authority.server(name)) as port:
+        keys = {"url": f"rediss://127.0.0.1:{port}{query}", "ca": str(authority.file)}
+        assert said in await answer(keys)
+
+
+async def answer(keys: dict[str, Any]) -> str:
+    """Say PONG to the Redis of these settings; return its answer, or why there is none."""
+    store = open_store(RedisSettings.model_validate(keys), timeout=2)
+    try:
+        return str(await store.call("ECHO", "PONG"))
+    except STORE_ERRORS as error:
+        return str(error)
+    finally:
+        await store.close()
 
 
 # -- commands and scripts

@@ -315,7 +315,8 @@ async def test_a_call_that_hangs(sandbox: Sandbox) -> None:
         sandbox.calls.clear()
         sandbox.inject(always="hang")
         error = await failed(client, WRITES[name](sandbox))
-        assert (error.message, error.unclear, len(sandbox.calls)) == ("no answer: TimeoutError", True, calls)
+        assert error.message == "no answer: it does not answer in time"
+        assert (error.unclear, len(sandbox.calls)) == (True, calls)
     sandbox.heal()
     await client.remove(ana(sandbox))
     await client.close()
@@ -340,7 +341,7 @@ async def test_an_answer_that_drips(sandbox: Sandbox) -> None:
         port = server.sockets[0].getsockname()[1]
         client = GitBook(f"http://127.0.0.1:{port}", "acme", Secret("t"), timeout=0.1)
         error = await failed(client, WRITES["create_team"](sandbox))
-        assert error.message == "no answer: TimeoutError"
+        assert error.message == "no answer: it does not answer in time"
         await client.close()
         await ended.wait()
 
@@ -349,7 +350,10 @@ async def test_nobody_there(sandbox: Sandbox) -> None:
     """Again later."""
     client = GitBook("http://127.0.0.1:1", "acme", Secret("t"))
     error = await failed(client, GitBook.ping)
-    assert (type(error), error.message) == (NoAnswerError, "no answer: ConnectError")
+    assert (type(error), error.message) == (
+        NoAnswerError,
+        "no answer: it refuses the connection: does anything listen there?",
+    )
     await client.close()
 
 

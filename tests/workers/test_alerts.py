@@ -322,7 +322,7 @@ async def test_a_receiver_that_is_not_there_gets_it_when_it_is(
     await watch.look(OPS)
     failure = (await AlertStore(watch.world.store, OPS).read()).failure
     assert failure
-    assert failure.reason == "no answer (ConnectError)"
+    assert failure.reason == "no answer: it refuses the connection: does anything listen there?"
     assert "hush-hush-path" not in capsys.readouterr().out
     async with running(gone):
         watch.world.sleep(BACKOFF_MOST)
