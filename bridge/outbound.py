@@ -100,6 +100,14 @@ def read_certificates(path: Path) -> None:
         raise ValueError(f"the file {path} cannot be read: {type(error).__name__}") from None
 
 
+def is_here(host: str) -> bool:
+    """Tell whether a host is this machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 @lru_cache(maxsize=16)
 def _trust(ca: Path | None, _file: str | None, _folder: str | None) -> ssl.SSLContext:
     """Return whom TLS trusts: this machine's certificates, or those that the environment names, and `ca`'s.
@@ -121,18 +129,11 @@ def _proxy_of_environment(url: str) -> str | None:
     except ValueError:  # no address at all: whoever calls it says so
         return None
     host = parts.hostname or ""
-    if _is_here(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if is_here(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     return _with_scheme(proxy) if proxy else None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _with_scheme(proxy: str) -> str:

@@ -10,7 +10,6 @@ from bridge.alerts.conditions import Subject
 from bridge.alerts.ledger import Ledger, new_id
 from bridge.alerts.messages import TEST, Message
 from bridge.alerts.sending import UndeliveredError, open_client, send
-from bridge.commands.check import Finding, bad, good, print_findings
 from bridge.commands.common import (
     DEFAULT_CONFIG,
     Config,
@@ -26,6 +25,7 @@ from bridge.commands.common import (
     unix_ms,
 )
 from bridge.commands.filtering import complete_alerts
+from bridge.commands.findings import Finding, bad, good, print_findings
 from bridge.settings import AlertSettings, Settings
 from bridge.store.alerts import AlertStore
 

@@ -4,14 +4,16 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, out, print_json
+from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, print_json
+from bridge.commands.findings import Finding, bad, good, print_findings, warn
+from bridge.commands.unsafe import find_unsafe
 from bridge.directories.base import DirectoryError, LimitedError, RejectedError
 from bridge.directories.okta import okta_of
 from bridge.embedded import server_binary
@@ -25,7 +27,6 @@ from bridge.settings import (
     SettingsError,
     SourceSettings,
     TargetSettings,
-    inline_secrets,
     read_settings,
 )
 from bridge.sources.base import UnavailableError
@@ -50,55 +51,24 @@ _SKEW_MOST = 2.0  # seconds
 _LOOKS = ("token", "organization", "rights", "members", "teams")  # in this order
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the answer. `warning`: it works, but somebody should know."""
-
-    name: str
-    ok: bool
-    detail: str
-    warning: bool = False
+Strict = Annotated[bool, typer.Option("--strict", help="Fail for warnings, too.")]
 
 
-def good(name: str, detail: str) -> Finding:
-    """Return what is as it should be."""
-    return Finding(name, True, detail)
-
-
-def warn(name: str, detail: str) -> Finding:
-    """Return what works, but might surprise."""
-    return Finding(name, True, detail, warning=True)
-
-
-def bad(name: str, detail: str) -> Finding:
-    """Return what must be put right."""
-    return Finding(name, False, detail)
-
-
-def check(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+def check(config: Config = DEFAULT_CONFIG, json: Json = False, strict: Strict = False) -> None:
     """Check the configuration, Redis, every target and the rights of its token."""
     try:
         settings = read_settings(config)
     except SettingsError as error:
         fail(str(error), 2)
     findings = asyncio.run(examine(settings, config))
+    if strict:
+        findings = [replace(each, ok=each.ok and not each.warning) for each in findings]
     failed = sum(not each.ok for each in findings)
     if json:
         print_json([asdict(each) for each in findings])
     else:
         print_findings(findings)
     raise typer.Exit(1 if failed else 0)
-
-
-def print_findings(findings: list[Finding]) -> None:
-    """Print a line for each, and how many are to be put right."""
-    failed = sum(not each.ok for each in findings)
-    width = max(len(each.name) for each in findings)
-    for each in findings:
-        mark, style = ("!", "yellow") if each.warning else ("✓", "green") if each.ok else ("✗", "red")
-        out.print(Text(mark, style), Text(f"{each.name:<{width}}  {each.detail}"), soft_wrap=True)
-    end = f"{failed} of {len(findings)} checks failed." if failed else "All is in place."
-    out.print(Text(end, "red" if failed else "green"))
 
 
 async def examine(settings: Settings, path: Path) -> list[Finding]:
@@ -123,8 +93,7 @@ def _config(settings: Settings, path: Path) -> Iterable[Finding]:
     for target in settings.targets if sources else ():
         if not settings.directories_of(target.name):
             yield warn(f"target.{target.name}", "no source tells it anything: see `targets` of the sources")
-    for key in inline_secrets(settings):
-        yield warn("secrets", f"{key}: stands in the file itself: better write env:NAME or file:PATH")
+    yield from find_unsafe(settings, path)
 
 
 def _alert(alert: AlertSettings) -> Finding:

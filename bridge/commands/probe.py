@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
-from bridge.commands.check import Finding, bad, good, warn
+from bridge.commands.findings import Finding, bad, good, warn
 from bridge.outbound import Route, find_route
 from bridge.settings import Settings, SourceSettings
 from bridge.sources.base import Playable, UntestableError

@@ -10,9 +10,9 @@ import orjson
 import typer
 from rich.text import Text
 
-from bridge.commands.check import Finding, bad, good, print_findings, warn
 from bridge.commands.common import DEFAULT_CONFIG, Config, Json, fail, load, out, print_json, unix_ms
 from bridge.commands.filtering import complete_sources
+from bridge.commands.findings import Finding, bad, good, print_findings, warn
 from bridge.commands.probe import UNTRIED, local_address, make_delivery, make_query, probe
 from bridge.settings import Settings, SourceSettings
 from bridge.sources.base import Playable, Source

@@ -62,6 +62,11 @@ class Secret:
         """True when the secret stands in the file itself."""
         return not self.reference.startswith(("env:", "file:"))
 
+    @property
+    def file(self) -> Path | None:
+        """The file that holds it, None when it stands elsewhere."""
+        return self._folder / self.reference[5:] if self.reference.startswith("file:") else None
+
     def label(self, number: int) -> str:
         """Return what operators call it: its reference, or for one in the file its place (0 is the first)."""
         return f"no. {number + 1}, in the file" if self.is_inline else self.reference

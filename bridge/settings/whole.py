@@ -13,6 +13,7 @@ from bridge.settings.process import (
     RedisSettings,
     RetentionSettings,
 )
+from bridge.settings.secret import Secret
 from bridge.settings.sources import SourceSettings
 from bridge.settings.targets import TargetSettings
 from bridge.settings.values import ProblemsError, Section, options
@@ -76,16 +77,21 @@ class Settings(Section):
         told = (source for source in self.sources if source.directory_name == directory)
         return next((source for source in told if source.reads_back), None)
 
+    def all_secrets(self) -> list[Secret]:
+        """Return every secret, token and password there is."""
+        found = [secret for source in self.sources for secret in (*source.all_secrets, source.api_token)]
+        found += [secret for alert in self.alerts for secret in alert.secrets]
+        found += [target.token for target in self.targets]
+        found += [table.proxy for table in (*self.sources, *self.targets, *self.alerts)]
+        found.append(self.redis.sentinel_password)
+        return [secret for secret in found if secret]
+
     def reload_secrets(self) -> list[str]:
         """Read every secret and token again; return what could not be read (the old value stays)."""
         problems = []
-        secrets = [s for source in self.sources for s in (*source.secrets, source.key, source.api_token)]
-        secrets += [secret for alert in self.alerts for secret in alert.secrets]
-        secrets += [target.token for target in self.targets]
-        for secret in (*secrets, *(each.proxy for each in (*self.sources, *self.targets, *self.alerts))):
+        for secret in self.all_secrets():
             try:
-                if secret:
-                    secret.reload()
+                secret.reload()
             except ValueError as error:
                 problems.append(str(error))
         shared = [{"secrets": [each.reveal() for each in s.shared_secrets]} for s in self.sources]

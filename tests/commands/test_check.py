@@ -14,7 +14,8 @@ from tenacity import wait_none
 from typer.testing import CliRunner
 
 from bridge.cli import app
-from bridge.commands.check import Finding, examine
+from bridge.commands.check import examine
+from bridge.commands.findings import Finding
 from bridge.embedded import EmbeddedValkey
 from bridge.sandbox import Sandbox, running_sandbox
 from bridge.settings import RedisSettings, parse_settings
@@ -37,8 +38,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 def config(tmp_path: Path, redis_settings: RedisSettings, sandbox: Sandbox) -> dict[str, Any]:
     """A configuration in which all is in place."""
     (tmp_path / "token").write_text(sandbox.token)
-    (tmp_path / "secret").write_text("hush-hush")
-    (tmp_path / "hooks").write_text("hush-hooks")
+    (tmp_path / "secret").write_text("hush-hush-hush-hush")
+    (tmp_path / "hooks").write_text("hush-hooks-hush-hooks")
     return {
         "redis": {"data_dir": str(redis_settings.data_dir), "prefix": redis_settings.prefix},
         "sources": [{"name": "okta", "kind": "okta-workflows", "secrets": ["file:secret"]}],
@@ -118,7 +119,7 @@ async def test_no_secret_is_shown(tmp_path: Path, config: dict[str, Any], sandbo
     sandbox.inject(rejected_token=True)
     config["redis"] = {"url": "redis://bridge:pass-word@127.0.0.1:1/0"}
     findings = await found(tmp_path, config)
-    for secret in (sandbox.token, "hush-hush", "pass-word"):
+    for secret in (sandbox.token, "hush-hush-hush-hush", "pass-word"):
         assert secret not in repr(findings)
 
 
@@ -354,7 +355,7 @@ async def test_every_target_is_looked_at(tmp_path: Path, config: dict[str, Any])
 
 async def test_warns_of_inline_secrets(tmp_path: Path, config: dict[str, Any]) -> None:
     """A secret in the file itself works, but should not stay there."""
-    config["sources"][0]["secrets"] = ["hush-hush"]
+    config["sources"][0]["secrets"] = ["hush-hush-hush-hush"]
     finding = (await found(tmp_path, config))["secrets"]
     assert finding.warning
     assert "sources[0].secrets" in finding.detail
@@ -418,6 +419,14 @@ async def test_exits_1_when_one_fails(tmp_path: Path, config: dict[str, Any], sa
     code, printed = await run_check(tmp_path, config)
     assert code == 1
     assert "✗ target.docs.token" in printed
+
+
+async def test_strict_fails_for_warnings(tmp_path: Path, config: dict[str, Any]) -> None:
+    """As a pipeline wants it that lets nothing go live that is not safe."""
+    code, printed = await run_check(tmp_path, config, "--strict")
+    assert code == 1
+    assert "✗ redis.durability" in printed
+    assert "✓ target.docs.token" in printed
 
 
 async def test_prints_json(tmp_path: Path, config: dict[str, Any], sandbox: Sandbox) -> None:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from bridge.alerts.conditions import DIRECTORY, Subject, find
 from bridge.alerts.reading import read_installation
 from bridge.cli import app
-from bridge.commands.check import Finding, examine
+from bridge.commands.check import examine
+from bridge.commands.findings import Finding
 from bridge.commands.status import read_status
 from bridge.operators.orphans import read_directories
 from bridge.settings import parse_settings

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bridge.commands.check import Finding, examine
+from bridge.commands.check import examine
+from bridge.commands.findings import Finding
 from bridge.receiver import create_app
 from bridge.serving import opened_journal
 from bridge.settings import Settings, parse_settings

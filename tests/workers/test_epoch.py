@@ -8,8 +8,9 @@ import pytest
 
 from bridge.alerts.conditions import find
 from bridge.alerts.reading import read_installation
-from bridge.commands.check import Finding, examine
+from bridge.commands.check import examine
 from bridge.commands.data import _trust
+from bridge.commands.findings import Finding
 from bridge.commands.status import read_status
 from bridge.settings import parse_settings
 from bridge.store.epoch import (
