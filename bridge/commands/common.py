@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import getpass
+import re
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 By = Annotated[str, typer.Option("--by", help="Who decides, for the record.", show_default=False)]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 DEFAULT_CONFIG = Path("bridge.toml")
+_NOT_PLAIN = re.compile(r"[^\n -~]")
 _NARROW = 12  # letters; a column that is narrower than its text and than this cannot be read
 
 _CLOCK = Clock()
@@ -105,7 +107,21 @@ def me() -> str:
 
 def print_json(data: Any) -> None:
     """Print JSON that people can read, too."""
-    typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    typer.echo(json_text(data, orjson.OPT_INDENT_2))
+
+
+def json_text(data: Any, option: int = 0) -> str:
+    """Return JSON that a terminal only shows. `option`: one of orjson's.
+
+    What a terminal would obey, or not show, is escaped: any character may be (RFC 8259, section 7).
+    """
+    return _NOT_PLAIN.sub(_escape, orjson.dumps(data, option=option).decode())
+
+
+def _escape(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    return re.sub("....", r"\\u\g<0>", found[0].encode("utf-16-be").hex())
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:

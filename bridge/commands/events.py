@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from bridge.commands.common import (
@@ -15,6 +14,7 @@ from bridge.commands.common import (
     brief_moment,
     err,
     fail,
+    json_text,
     load,
     moment,
     opened_store,
@@ -153,7 +153,7 @@ def _tell_away(error: Exception, told: bool) -> None:
 
 
 def _say_json(event: LoggedEvent) -> None:
-    typer.echo(orjson.dumps(describe(event)).decode())
+    typer.echo(json_text(describe(event)))
 
 
 def _say(event: LoggedEvent) -> None:

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -56,7 +57,8 @@ def report(
     if json:
         print_json(_json(made))
     elif as_csv:
-        typer.echo(_csv(made), nl=False)
+        show = plain if sys.stdout.isatty() else str
+        typer.echo(_csv(made, show), nl=False, color=True)  # it takes escapes away from files otherwise
     else:
         _print(made)
 
@@ -116,21 +118,24 @@ def _row(person: Person) -> dict[str, Any]:
     return dict(zip(COLUMNS, cells, strict=True))
 
 
-def _csv(made: Report) -> str:
-    """Return RFC 4180 text. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+def _csv(made: Report, show: Callable[[str], str]) -> str:
+    """Return RFC 4180 text; `show` makes texts fit for where they go.
 
-    https://owasp.org/www-community/attacks/CSV_Injection
+    A cell that a spreadsheet would take for a formula begins with an apostrophe:
+    https://owasp.org/www-community/attacks/CSV_Injection.
     """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for person in made.people:
-        writer.writerow([_cell(value) for value in _row(person).values()])
+        writer.writerow([_cell(value, show) for value in _row(person).values()])
     return text.getvalue()
 
 
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+def _cell(value: object, show: Callable[[str], str]) -> object:
+    if not isinstance(value, str):
+        return value
+    return show(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 # for people

@@ -1,5 +1,6 @@
 """What all commands share: tables that fit."""
 
+import orjson
 import pytest
 
 from bridge.commands import common
@@ -48,6 +49,16 @@ def test_a_long_id_gets_a_line_of_its_own(
     ]
     monkeypatch.setattr(common.out, "_width", 40)
     assert shown(capsys, (IDENT * 2, "", "", "", ""))[1] == IDENT * 2
+
+
+@pytest.mark.parametrize("odd", ["\x9b2J", "\x7f", "\u202e", "\u2028", "\U000e0041", "\x1b", "\u200b"])
+def test_json_shows_what_a_terminal_would_obey(odd: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Escaped, so that nothing is lost; what people write is not."""
+    common.print_json({"name": f"{odd} Ünïcödé 東京 😀\n"})
+    shown = capsys.readouterr().out
+    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert "Ünïcödé 東京 😀" in shown
+    assert orjson.loads(shown) == {"name": f"{odd} Ünïcödé 東京 😀\n"}
 
 
 def test_names_from_outside_are_only_text(width: int, capsys: pytest.CaptureFixture[str]) -> None:

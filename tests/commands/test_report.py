@@ -1,8 +1,12 @@
 """`bridge report`."""
 
+import asyncio
 import csv
 import io
+import os
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +94,26 @@ async def test_csv_has_a_row_for_each_person(
     assert cy["left_at"].endswith("Z") and float(cy["seconds"]) > 2 * 3600
 
 
+async def test_csv_on_a_terminal_is_only_text(
+    world: World, live: Live, tmp_path: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a terminal would obey is not sent to one; in a file it is as it was."""
+    await live()
+    await world.decide(False, "m:cy", why="stays\x1b[2J")
+    await world.settle()
+    assert "stays\x1b[2J" in (await bridge("report", "--csv")).stdout
+    screen, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as there, os.fdopen(screen, "rb", buffering=0) as shown:
+        monkeypatch.setattr(sys, "stdout", there)
+        await asyncio.to_thread(report.report, as_csv=True, config=tmp_path / "bridge.toml")
+        monkeypatch.undo()
+        seen = b""
+        while b"stays" not in seen:
+            seen += shown.read(4096)
+    assert "stays\N{REPLACEMENT CHARACTER}[2J" in seen.decode()
+    assert b"\x1b" not in seen
+
+
 async def test_people_read_it(world: World, live: Live, bridge: Bridge) -> None:
     """How many, how long, why the slowest took so long, and who is still inside."""
     await live()
@@ -127,8 +151,8 @@ async def test_wrong_usage(world: World, bridge: Bridge) -> None:
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_a_spreadsheet_calculates_nothing(text: str) -> None:
     """What begins like a formula is text; numbers stay numbers."""
-    assert report._cell(text) == f"'{text}"
-    assert [report._cell(value) for value in ("ana", -1.5, None, "")] == ["ana", -1.5, None, ""]
+    assert report._cell(text, str) == f"'{text}"
+    assert [report._cell(value, str) for value in ("ana", -1.5, None, "")] == ["ana", -1.5, None, ""]
 
 
 @pytest.mark.parametrize(

@@ -229,9 +229,9 @@ class World:
 
     # people's decisions
 
-    async def decide(self, approved: bool, *objects: str, until: int = 0) -> None:
+    async def decide(self, approved: bool, *objects: str, until: int = 0, why: str = "because") -> None:
         """Approve or reject what is held about these objects ("m:ana"); without any, all that is held."""
-        decision = Decision(approved, "boss", self.now, "because", until / 1000)
+        decision = Decision(approved, "boss", self.now, why, until / 1000)
         for held in (await self.docs.parked()).values():
             if not objects or short(held.object) in objects:
                 assert await write_decision(self.desk, held, decision)
