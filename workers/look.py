@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from bridge.plan.accounts import accounts
 from bridge.plan.judge import grant_id
 from bridge.plan.members import FOUND, GIVEN, MemberBinding, State
-from bridge.plan.reading import bound, has_left, hidden_accounts, may_have_left
+from bridge.plan.reading import bound, has_left, hidden_accounts, is_gone, may_have_left
 from bridge.store.listings import MEMBERS, TEAMS, Listing
 from bridge.store.mirror import Command
 from bridge.targets.base import (
@@ -226,10 +226,7 @@ async def read_some_members(
             commands += leave_teams(run, email, before[email], teams)
         if email in before and email not in leaving and may_have_left(before[email], after[email]):
             back |= before[email].teams.keys()
-        if has_left(before.get(email), after[email]):
-            commands.append(("HDEL", run.store.key("decision"), grant_id(email)))
-        if after[email].state is not State.INVITED:
-            commands.append(("ZREM", run.store.key("pending"), email))
+        commands += _follows(run, email, before.get(email), after[email])
         if remote:
             commands.append(run.store.invited(email))
         if after[email].state is State.ABSENT or (remote and remote.sso):
@@ -238,6 +235,18 @@ async def read_some_members(
     commands += run.doubt([team_object(title) for title, team in teams.items() if team.id in back])
     await run.commit([*commands, *await got_in(run, inside)])
     return after, error
+
+
+def _follows(run: Run, email: str, before: MemberBinding | None, after: MemberBinding) -> list[Command]:
+    """Return what is written besides when a reading shows what somebody is now."""
+    commands: list[Command] = []
+    if is_gone(before, after):  # the plan that comes next proves it, see `gone_by_now`
+        commands.append(("HSETNX", run.store.key("leaving"), email, run.now))
+    if has_left(before, after):
+        commands.append(("HDEL", run.store.key("decision"), grant_id(email)))
+    if after.state is not State.INVITED:
+        commands.append(("ZREM", run.store.key("pending"), email))
+    return commands
 
 
 async def look_for_teams(run: Run, titles: Collection[str]) -> dict[str, RemoteTeam]:

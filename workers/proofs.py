@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from bridge.plan.changes import Invite, Remove
 from bridge.plan.judge import removal_id
-from bridge.plan.members import MemberPlan, State
+from bridge.plan.members import MemberPlan, State, Wanted
 from bridge.store.mirror import Command
 from bridge.store.targets import Cause
 from workers.acts import DONE, GONE, Act, held_before
@@ -23,10 +23,10 @@ async def got_in(run: Run, emails: Collection[str]) -> list[Command]:
 
 
 async def gone_by_now(run: Run, plans: Iterable[MemberPlan]) -> list[Command]:
-    """Return the commands that prove that those who had to go are gone.
+    """Return the commands that prove that those who had to go, or were members, are gone.
 
-    Somebody has removed them by hand, or a call of ours did whose end was not clear. Whoever had to go was
-    noted, held, or decided about: call it before that is let go.
+    Somebody has removed them by hand, or a call of ours did whose end was not clear. Whoever had to go, or
+    was found to be gone, was noted, held, or decided about: call it before that is let go.
     """
     gone = [plan.wanted for plan in plans if _is_gone(plan)]
     if not gone:
@@ -37,16 +37,27 @@ async def gone_by_now(run: Run, plans: Iterable[MemberPlan]) -> list[Command]:
     commands: list[Command] = []
     for wanted, ident, noted in zip(gone, idents, times, strict=True):
         held, decision = parked.get(ident), decided.get(ident)
-        if noted or held or decision:
+        if noted or (not wanted.member and (held or decision)):
             told = held_before(held, decision if decision and decision.approved else None)
-            since = int(noted or wanted.since)
-            act = Act(Remove.verb, f"remove member {wanted.email}", wanted.why_not, since, told=told)
+            act = Act(
+                Remove.verb, f"remove member {wanted.email}", wanted.why_not, _since(wanted, noted), told=told
+            )
             commands += _prove(run, wanted.email, act, GONE, "was not there any more")
     return commands
 
 
 def _is_gone(plan: MemberPlan) -> bool:
-    return plan.binding.state is State.ABSENT and not (plan.wanted.member or plan.wanted.excluded)
+    return plan.binding.state is State.ABSENT and not plan.wanted.excluded
+
+
+def _since(wanted: Wanted, noted: str | None) -> int:
+    """Return since when somebody was to go, unix ms; 0 for who was not, or where it is not known.
+
+    They are noted when a reading shows that they are gone, too: what the directory said is earlier then.
+    """
+    if wanted.member:
+        return 0
+    return min((each for each in (int(noted or 0), wanted.since) if each), default=0)
 
 
 def _prove(run: Run, email: str, act: Act, outcome: str, reason: str) -> list[Command]:

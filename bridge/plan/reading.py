@@ -102,6 +102,11 @@ def has_left(before: MemberBinding | None, after: MemberBinding) -> bool:
     return after.state is State.ABSENT or bool(before.joined and before.joined != after.joined)
 
 
+def is_gone(before: MemberBinding | None, after: MemberBinding) -> bool:
+    """Tell whether a reading shows that somebody who was a member is none."""
+    return before is not None and before.state is State.KNOWN and after.state is State.ABSENT
+
+
 def former_addresses(persons: Iterable[Person]) -> list[tuple[str, str]]:
     """Return (address, former address) of everyone who has had another one."""
     return [

@@ -449,6 +449,39 @@ async def test_whom_somebody_else_removes_is_gone(world: World, book: Book) -> N
     assert (gone.state, gone.told_at, gone.held_since, gone.by) == ("gone", left, held, "boss")
 
 
+async def test_whom_somebody_else_removes_first_is_gone(world: World, book: Book) -> None:
+    """Removed by hand at GitBook before the directory lets them go: there is a row all the same."""
+    await settled(world)
+    world.sandbox.state.leave(world.sandbox.members()["ana@acme.test"].id)
+    world.sleep(HOUR)
+    await world.fire("ana")
+    left = world.now
+    await world.settle()
+    told = await report(world)
+    assert (told.everything.left, told.everything.gone, told.everything.inside) == (1, 1, 0)
+    gone = row(told, "left", "ana")
+    assert (gone.state, gone.told_at) == ("gone", left)
+    assert await world.docs.store.call("HLEN", world.docs.key("leaving")) == 0
+
+
+async def test_whom_somebody_else_removes_while_nobody_may_be_invited_is_gone(
+    world: World, book: Book
+) -> None:
+    """They lost access when that was seen; that the directory lets them go later tells nothing new."""
+    await settled(world)
+    world.configure(guard={"max_members": 1})
+    world.sandbox.state.leave(world.sandbox.members()["ana@acme.test"].id)
+    for command in world.docs.doubt(["m:ana@acme.test"]):
+        await world.store.call(*command)
+    await world.group("g9", "Staff", "ana")
+    await world.settle()
+    await world.fire("ana")
+    await world.settle()
+    told = await report(world)
+    assert (told.everything.left, told.everything.gone, told.everything.inside) == (1, 1, 0)
+    assert row(told, "left", "ana").milliseconds is None
+
+
 async def test_an_exception_whom_somebody_else_removes_is_gone(world: World, book: Book) -> None:
     """They are not inside any more, and it is known that they left."""
     await settled(world, guard={"max_removals": 0, "max_removal_percent": 0})
