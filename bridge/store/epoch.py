@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -22,7 +22,7 @@ from bridge.store.mirror import directory_name
 from bridge.store.redis import Store
 from bridge.store.roll import all_targets
 
-EMPTIED, FOREIGN, RESTORED, OLD = "emptied", "foreign", "restored", "old"
+EMPTIED, FOREIGN, RESTORED, OLD, LOST = "emptied", "foreign", "restored", "old", "lost"
 LAG = 60_000  # ms that a beat may be behind what was known of it: a failover may lose some
 OLD_AFTER = 86_400_000  # ms without a beat and an event
 _TEXTS = {
@@ -30,6 +30,7 @@ _TEXTS = {
     FOREIGN: "the data in Redis were written by another installation",
     RESTORED: "the data in Redis are an older copy: {hours} h that were here before are missing in it",
     OLD: "nothing was stored or done for {hours} h",
+    LOST: "{events} accepted event(s) are not in the event log any more",
 }
 _WAY_OUT = (
     "; removals and invites of whom nothing was told since are held: load the directories again, decide "
@@ -39,14 +40,27 @@ _WAY_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is remembered of the data. `beat`: unix ms."""
+    """What is remembered of the data.
+
+    `beat`: unix ms; `accepted`: how many events had been by a time that no failover takes back any more;
+    `counted`: how many at `counted_at`, which will be that time.
+    """
 
     epoch: str
     beat: int = 0
+    accepted: int = 0
+    counted: int = 0
+    counted_at: int = 0
 
     def goes_on(self, epoch: str, beat: int) -> bool:
         """Tell whether data with this epoch and beat are these, and as new."""
         return epoch == self.epoch and self.beat - beat <= LAG
+
+    def after(self, beat: int, accepted: int) -> "Known":
+        """Return what is remembered after a beat, by when so many events were accepted."""
+        if beat - self.counted_at <= LAG:
+            return replace(self, beat=beat)
+        return Known(self.epoch, beat, self.counted, accepted, beat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,8 @@ class Stale:
 class Seen:
     """What Redis tells. Times in unix ms by its clock: `last`: of the last event that was accepted.
 
-    `text`: of what was noted to be stale, "" for nothing.
+    `text`: of what was noted to be stale, "" for nothing; `accepted`: how many events were; `missing`: how
+    many of them are neither folded nor there (less than 0: the counters fell).
     """
 
     epoch: str = ""
@@ -70,6 +85,8 @@ class Seen:
     last: int = 0
     now: int = 0
     text: str = ""
+    accepted: int = 0
+    missing: int = 0
 
 
 def judge(known: Known | None, seen: Seen) -> Stale | None:
@@ -79,17 +96,20 @@ def judge(known: Known | None, seen: Seen) -> Stale | None:
     or of none yet.
     """
     if known and not seen.epoch:
-        return _stale(EMPTIED, seen, 0)
+        return _stale(EMPTIED, seen)
     if known and known.epoch != seen.epoch:
-        return _stale(FOREIGN, seen, 0)
+        return _stale(FOREIGN, seen)
     if known and known.beat - seen.beat > LAG:
         return _stale(RESTORED, seen, known.beat - seen.beat)
+    if lost := abs(seen.missing) or max(0, known.accepted - seen.accepted if known else 0):
+        return _stale(LOST, seen, events=lost)
     idle = seen.now - max(seen.beat, seen.last)
     return _stale(OLD, seen, idle) if seen.beat and idle > OLD_AFTER else None
 
 
-def _stale(kind: str, seen: Seen, span: int) -> Stale:
-    return Stale(kind, seen.now, _TEXTS[kind].format(hours=round(span / 3_600_000, 1)) + _WAY_OUT)
+def _stale(kind: str, seen: Seen, span: int = 0, events: int = 0) -> Stale:
+    text = _TEXTS[kind].format(hours=round(span / 3_600_000, 1), events=events)
+    return Stale(kind, seen.now, text + _WAY_OUT)
 
 
 async def look(store: Store) -> Seen:
@@ -102,7 +122,9 @@ async def look(store: Store) -> Seen:
     ])  # fmt: skip
     last = max((int(found[0][0].partition("-")[0]) for found in rows if found), default=0)
     seconds, micros = now
-    return Seen(epoch or "", int(beat or 0), last, int(seconds) * 1000 + int(micros) // 1000, text or "")
+    at = int(seconds) * 1000 + int(micros) // 1000
+    counted = map(int, await store.run("count_missing", store.prefix, 0))
+    return Seen(epoch or "", int(beat or 0), last, at, text or "", *counted)
 
 
 async def begin(store: Store, known: Known | None) -> Known:
@@ -123,14 +145,16 @@ async def begin(store: Store, known: Known | None) -> Known:
         if stale and not seen.text:
             transaction.add("SET", store.key("stale"), orjson.dumps(asdict(stale)))
         if await transaction.run():
-            return Known(epoch, beat)
+            if seen.missing:  # only now that it is noted
+                await store.run("count_missing", store.prefix, 1)
+            return Known(epoch, beat, 0, seen.accepted - seen.missing, beat)
 
 
 async def live(store: Store, known: Known) -> Known:
     """Tell that a worker lives in the data; where they are not those it knows, take them up anew."""
-    words = (store.prefix, known.epoch, known.beat - LAG)
-    epoch, beat, written = await store.run("beat", *words)
-    return Known(epoch, int(beat)) if int(written) else await begin(store, known)
+    words = (store.prefix, known.epoch, known.beat - LAG, known.accepted)
+    _, beat, written, accepted = await store.run("beat", *words)
+    return known.after(int(beat), int(accepted)) if int(written) else await begin(store, known)
 
 
 def read_stale(text: str | None) -> Stale | None:

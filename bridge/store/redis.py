@@ -26,7 +26,10 @@ _KEEPALIVE = {  # the kernel's own signs of life, so that firewalls do not forge
     for name, seconds in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)  # macOS has other names
 }
-_INCLUDES = {"accept": ("_ring",), "commit": ("_ring",), "sweep": ("_ring",)}
+_INCLUDES = {
+    "accept": ("_ring",), "commit": ("_ring",), "sweep": ("_ring",), "beat": ("_missing",),
+    "count_missing": ("_missing",),
+}  # fmt: skip
 
 
 class Store:

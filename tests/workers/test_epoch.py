@@ -1,5 +1,6 @@
 """Old data do not act: an older copy, another installation's, none at all, or some that rested for long."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bridge.store.epoch import (
     EMPTIED,
     FOREIGN,
     LAG,
+    LOST,
     OLD,
     OLD_AFTER,
     RESTORED,
@@ -28,6 +30,7 @@ from bridge.store.epoch import (
     judge,
     live,
     look,
+    read_stale,
 )
 from bridge.store.redis import Store
 from tests.workers.world import DAY, HOUR, World, address
@@ -54,6 +57,10 @@ ALERT = {"name": "ops", "kind": "slack", "url": "https://h.test"}
         (HERE, Seen("a", NOW, 0, NOW + OLD_AFTER + 1), OLD),
         (None, Seen("a", NOW, 0, NOW + OLD_AFTER + 1), OLD),
         (HERE, Seen("a", NOW, NOW + HOUR, NOW + OLD_AFTER + 1), None),  # receivers were up
+        (Known("a", NOW, 7), Seen("a", NOW, NOW, NOW, accepted=7), None),
+        (Known("a", NOW, 7), Seen("a", NOW, NOW, NOW, accepted=6), LOST),
+        (HERE, Seen("a", NOW, NOW, NOW, missing=1), LOST),
+        (None, Seen("a", NOW, NOW, NOW, missing=-1), LOST),
     ],
 )
 def test_what_is_wrong_with_data(known: Known | None, seen: Seen, kind: str | None) -> None:
@@ -67,7 +74,7 @@ async def test_beats_go_on_and_never_back(store: Store) -> None:
     """Whatever Redis' clock does."""
     known = await begin(store, None)
     await store.call("SET", store.key("beat"), known.beat + DAY)
-    assert await live(store, known) == Known(known.epoch, known.beat + DAY)
+    assert (await live(store, known)).beat == known.beat + DAY
     assert (await look(store)).text == ""
 
 
@@ -76,6 +83,57 @@ async def test_many_workers_take_up_the_same_data(store: Store) -> None:
     first = await begin(store, None)
     second = await begin(store, None)
     assert (second.epoch, (await look(store)).text) == (first.epoch, "")
+
+
+@pytest.mark.parametrize("what", ["journal", "counter", "all counters"])
+async def test_a_journal_that_shrank_and_counters_that_fell_are_noticed(world: World, what: str) -> None:
+    """Though epoch and beat go on: what was lost may have been that somebody left."""
+    await world.hire("ana")
+    await world.settle()
+    known = await begin(world.store, None)
+    await world.hire("bo")
+    if what == "journal":
+        await world.store.call("XTRIM", world.store.key("journal", "okta"), "MAXLEN", 0)
+        lost = 1
+    elif what == "counter":
+        await world.settle()
+        await world.store.call("HSET", world.store.key("counters"), "accepted", 0)
+        lost = 2
+    else:
+        await world.settle()
+        known = replace(known, accepted=2)
+        await world.store.call("DEL", world.store.key("counters"))
+        lost = 2
+    known = await live(world.store, known)
+    seen = await look(world.store)
+    stale = read_stale(seen.text)
+    assert stale is not None
+    assert (stale.kind, stale.reason.partition(";")[0]) == (
+        LOST, f"{lost} accepted event(s) are not in the event log any more",
+    )  # fmt: skip
+    assert seen.missing == 0  # from here on they tell the truth again
+    assert await pending(world) == 0
+    assert (await live(world.store, known)).beat >= known.beat
+    assert (await look(world.store)).text == seen.text
+
+
+async def test_events_that_wait_to_be_folded_are_not_missing(world: World) -> None:
+    """However long; nor are those that a failover may take back, which were counted just now."""
+    known = await begin(world.store, None)
+    await world.hire("ana")
+    known = await live(world.store, known)
+    assert (known.accepted, known.counted) == (0, 0)
+    assert (await look(world.store)).text == ""
+    later = known.after(known.beat + LAG + 1, 1)
+    assert (later.accepted, later.counted) == (0, 1)
+    assert later.after(later.beat + LAG, 5) == Known(known.epoch, later.beat + LAG, 0, 1, later.beat)
+    assert later.after(later.beat + LAG + 1, 5).accepted == 1
+
+
+async def pending(world: World) -> int:
+    """How many accepted events are said to wait."""
+    accepted, folded = await world.worker.journal.counters()
+    return accepted - folded
 
 
 def file_of(world: World, folder: Path) -> EpochFile:
