@@ -24,6 +24,7 @@ from bridge.sources.base import (
     UnreadableError,
     UnverifiedError,
 )
+from bridge.store.faults import describe_error
 from bridge.store.journal import MOST_DIRECTORIES, Entry, Receipt, Submission
 
 ANSWER_SECONDS = 1.8  # Okta's hooks wait 3 s, so Redis gets less than 2
@@ -258,7 +259,7 @@ def _settle(receipt: asyncio.Future[Receipt], answer: Receipt | Exception) -> No
 
 
 def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return str(error) if isinstance(error, StoreError) else describe_error(error)
 
 
 class Intake:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.exceptions import ResponseError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -217,6 +218,19 @@ async def test_failed_round_trip_fails_all_and_the_task_lives_on() -> None:
             with pytest.raises(StoreError, match=reason):
                 await batcher.store(body(1))
         assert Receipt(1, 0) == await batcher.store(body(1))
+
+
+async def test_what_redis_refuses_is_told_without_what_was_sent() -> None:
+    """redis-py writes the whole command before it, with the bodies."""
+    text = "Command # 1 (EVALSHA x 0 ana@acme.test) of pipeline caused error: OOM command not allowed"
+
+    async def refuse(_submissions: Sequence[Submission]) -> list[Receipt | Exception]:
+        raise ResponseError(text)
+
+    async with Batcher(Scripted(refuse)).running() as batcher:
+        with pytest.raises(StoreError) as caught:
+            await batcher.store(body(1))
+    assert str(caught.value) == "ResponseError: OOM command not allowed"
 
 
 async def test_too_few_answers_are_no_answers() -> None:

@@ -16,9 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.logs import mask_secrets
 from bridge.operators.desks import Desk, open_desks
 from bridge.settings import Settings, SettingsError, inline_secrets, read_settings
 from bridge.store.clock import Clock, machine_ms
+from bridge.store.faults import describe_error
 from bridge.store.redis import STORE_ERRORS, Store, open_store
 from bridge.store.targets import TargetStore, target_id
 from bridge.supervised import is_supervised
@@ -63,7 +65,8 @@ def run_async(job: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(job)
     except STORE_ERRORS as error:
-        fail(f"Redis does not answer ({type(error).__name__}): is `bridge run` (or your Redis) up?")
+        said = mask_secrets(describe_error(error))
+        fail(f"Redis does not answer ({said}): is `bridge run` (or your Redis) up?")
 
 
 @asynccontextmanager

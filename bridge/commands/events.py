@@ -38,11 +38,13 @@ from bridge.commands.filtering import (
     tell_more,
 )
 from bridge.directory.events import UserNews
+from bridge.logs import mask_secrets
 from bridge.operators.events import KINDS, STATES, EventLog, LoggedEvent
 from bridge.operators.filters import Filter
 from bridge.operators.follow import Follower
 from bridge.operators.pages import Page
 from bridge.settings import Settings
+from bridge.store.faults import describe_error
 from bridge.store.redis import STORE_ERRORS
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on with what arrives, until Ctrl-C.")]
@@ -148,7 +150,7 @@ async def _watch(settings: Settings, wanted: Filter, say: Callable[[LoggedEvent]
 
 def _tell_away(error: Exception, told: bool) -> None:
     if not told:
-        text = f"Redis does not answer ({type(error).__name__}): waiting for it"
+        text = f"Redis does not answer ({mask_secrets(describe_error(error))}): waiting for it"
         err.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -24,6 +24,7 @@ from bridge.scim.storage import LostRaceError
 from bridge.settings import SourceSettings
 from bridge.sources.base import Delivery, Source, UnverifiedError
 from bridge.store.clock import ClockUnsetError, machine_ms
+from bridge.store.faults import describe_error
 from bridge.store.redis import STORE_ERRORS
 
 ROUTE = "/scim/{source}/v2{path:path}"
@@ -85,7 +86,7 @@ class ScimSource:
         try:
             response, events = await self._service.answer(request)
         except (*STORE_ERRORS, LostRaceError) as error:
-            log.warning("not stored", source=self.settings.name, error=type(error).__name__)
+            log.warning("not stored", source=self.settings.name, error=describe_error(error))
             return _NOT_STORED, 0
         self._say_refused(request.method, response)
         return _answer(response), events
