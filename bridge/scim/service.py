@@ -31,7 +31,7 @@ from bridge.scim.bodies import (
 from bridge.scim.filters import refuse_long
 from bridge.scim.members import MemberChange
 from bridge.scim.recorder import Recorder
-from bridge.scim.resources import MODELS, PROVIDER, Group
+from bridge.scim.resources import MODELS, PROVIDER, Group, User
 from bridge.scim.rows import kind_of
 from bridge.scim.shelf import SIDES, Shelf
 from bridge.scim.storage import LostRaceError, Resources
@@ -56,7 +56,11 @@ class _Protocol(ScimService):
 
 
 class _Handler(AsyncScimHandler):
-    """The library's, but a write that changes only members, which it does not see, is stored too."""
+    """The library's, but a write that changes only members, which it does not see, is stored too.
+
+    A user who is put without `active` stays as they were, and is shown so: a provider may look at it, or ask
+    for `active eq true` (RFC 7644 3.5.1 lets a server assign what is not told).
+    """
 
     def __init__(self, service: ScimService, storage: Resources) -> None:
         super().__init__(service, storage)
@@ -69,6 +73,8 @@ class _Handler(AsyncScimHandler):
         replacement: Resource[Any],
         conditions: Conditions,
     ) -> Resource[Any]:
+        if isinstance(replacement, User) and replacement.active is None:
+            replacement.active = self._resources.is_active(current.id)
         replaced = self.service.apply_replacement(current, replacement, conditions)
         return await self._update(resource_type, current, replaced)
 

@@ -55,6 +55,10 @@ class Resources(AsyncScimStorage):
 
     # reads
 
+    def is_active(self, ident: str | None) -> bool:
+        """Tell whether the user that `get` returned is active, whatever that attribute says."""
+        return self._seen[ident or ""].active
+
     async def get(
         self,
         resource_type: ResourceType,

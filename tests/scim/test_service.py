@@ -181,12 +181,20 @@ async def test_a_put_that_does_not_say_active_lets_nobody_back_in(idp: Provider)
     ana = await idp.user("ana", active=False)
     without = person("ana", displayName="Ana")
     del without["active"]
-    await idp.send("PUT", f"/Users/{ana}", without, 200)
+    assert (await idp.send("PUT", f"/Users/{ana}", without, 200)).json()["active"] is False
     assert await email_told(idp) == ("ana@acme.test", False)
     await idp.patch(f"/Users/{ana}", {"op": "replace", "path": "displayName", "value": "A"})
     await idp.patch(f"/Users/{ana}", {"op": "remove", "path": "active"})
 
     assert await email_told(idp) == ("ana@acme.test", False)
+
+
+async def test_a_put_that_does_not_say_active_hides_nobody(idp: Provider) -> None:
+    """OneLogin's templates never say it: the user is shown active, and found by those who ask for that."""
+    ana = await idp.user("ana")
+    put = await idp.send("PUT", f"/Users/{ana}", {"userName": "ana@acme.test", "displayName": "Ana"}, 200)
+    assert put.json()["active"] is True
+    assert await idp.found("/Users", 'userName eq "ana@acme.test" and active eq true') == {ana}
 
 
 async def test_entra_patches(idp: Provider) -> None:
