@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from bridge.sandbox import Sandbox, running_sandbox
 from tests.peers.processes import Jackson, Prism
 from tests.peers.scene import Bridge, Scene
+from tests.peers.scim_place import ScimPlace, running_place
 from tests.peers.spec import NODE_MODULES, Spec, cut, load_spec, write_v1
 
 
@@ -95,3 +96,10 @@ def scene(jackson: Jackson, sandbox: Sandbox, tmp_path_factory: pytest.TempPathF
         code = bridge.stop()
     assert jackson.failures() == []
     assert code == 0, bridge.last_words()
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[ScimPlace]:
+    """A receiver and a worker, with a SCIM source."""
+    async with running_place() as one:
+        yield one

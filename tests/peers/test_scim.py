@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,16 +12,9 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import PatchOp, SCIMException, SearchRequest
 from scim2_tester import CheckResult, Status, check_server
 
-from tests.peers.scim_place import TOKEN, ScimPlace, running_place
+from tests.peers.scim_place import TOKEN, ScimPlace
 
 pytestmark = pytest.mark.peers
-
-
-@pytest.fixture
-async def place() -> AsyncIterator[ScimPlace]:
-    """A receiver and a worker, with a SCIM source."""
-    async with running_place() as one:
-        yield one
 
 
 @contextmanager

@@ -4,7 +4,6 @@ Okta: https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20/ ; Mi
 https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -18,13 +17,6 @@ USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-
-@pytest.fixture
-async def place() -> AsyncIterator[ScimPlace]:
-    """A receiver and a worker, with a SCIM source."""
-    async with running_place() as one:
-        yield one
 
 
 def patch(*operations: dict[str, Any]) -> dict[str, Any]:

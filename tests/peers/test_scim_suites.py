@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -20,17 +19,10 @@ from slack_sdk.scim.v1.types import TypeAndValue
 from slack_sdk.scim.v1.user import UserName
 
 from tests.peers import microsoft_requests, okta_spec
-from tests.peers.scim_place import TOKEN, ScimPlace, running_place
+from tests.peers.scim_place import TOKEN, ScimPlace
 from tests.peers.scim_steps import play
 
 pytestmark = pytest.mark.peers
-
-
-@pytest.fixture
-async def place() -> AsyncIterator[ScimPlace]:
-    """A receiver and a worker, with a SCIM source."""
-    async with running_place() as one:
-        yield one
 
 
 async def test_okta_s_specification_test_finds_nothing(place: ScimPlace) -> None:
