@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 import structlog
+from msgspec.structs import replace
 from scim2_models import Error
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import SCIM_MEDIA_TYPE, ScimResponse
@@ -119,24 +120,31 @@ class ScimApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        answer = await self._reply(scope, receive)
+        if answer:
+            await _as_wanted(answer, scope).send(send)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Answer | None:
+        """Return the answer, None for who is gone."""
         began = time.perf_counter()
         source = self._sources.get(scope["path_params"]["source"])
         if source is None:
             self._metrics.count_delivery("", "unknown")
-            return await _UNKNOWN.send(send)
+            return _UNKNOWN
         name = source.settings.name
         if self._porter.turns_away(name, scope):
-            return await _UNKNOWN.send(send)
+            return _UNKNOWN
         try:
             answer, events = await self._serve(source, scope, receive)
         except ClientDisconnect:
-            return self._metrics.count_delivery(name, "disconnected")
+            self._metrics.count_delivery(name, "disconnected")
+            return None
         outcome = outcome_of(scope["method"], answer.status)
         if outcome == "stored":
             self._porter.let_in(name, self._clock())
         self._metrics.count_delivery(name, outcome, time.perf_counter() - began)
         self._metrics.count_events(name, "accepted", events)
-        return await answer.send(send)
+        return answer
 
     async def _serve(self, source: ScimSource, scope: Scope, receive: Receive) -> tuple[Answer, int]:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
@@ -155,6 +163,16 @@ class ScimApp:
         except ValueError:
             return _QUERY, 0
         return await source.answer(request)
+
+
+def _as_wanted(answer: Answer, scope: Scope) -> Answer:
+    """Return an answer as plain JSON to who takes that and not SCIM's own (RFC 7644 3.8).
+
+    OneLogin documents that it wants all answers so (https://developers.onelogin.com/scim/implement-scim-api).
+    """
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
+    plain = b"application/json" in accepted and SCIM_MEDIA_TYPE.encode() not in accepted
+    return replace(answer, kind=b"application/json") if plain else answer
 
 
 def _told_by_scim(answer: Answer) -> Answer:

@@ -66,6 +66,32 @@ async def test_who_is_not_verified_gets_the_same_401(
     assert await store.call("KEYS", f"{store.prefix}:*") == []
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("Application/JSON; charset=utf-8, text/plain;q=0.5", "application/json"),
+        ("application/scim+json", "application/scim+json"),
+        ("application/json, application/scim+json", "application/scim+json"),
+        ("*/*", "application/scim+json"),
+    ],
+)
+async def test_answers_are_plain_json_for_who_wants_that_alone(
+    http: httpx.AsyncClient, idp: Provider, accept: str, kind: str
+) -> None:
+    """Errors too, whoever asks; what is in them is the same."""
+    idp.headers["Accept"] = accept
+    answers = [
+        await idp.send("GET", "/Users", None, 200),
+        await idp.send("GET", "/Users/nobody", None, 404),
+        await http.get(f"{BASE}/Users", headers={"Accept": accept}),
+        await http.get("/scim/nobody/v2/Users", headers={"Accept": accept}),
+    ]
+    assert {answer.headers["content-type"] for answer in answers} == {kind}
+    assert [answer.status_code for answer in answers] == [200, 404, 401, 404]
+    assert answers[2].json()["schemas"] == [ERROR]
+
+
 async def test_any_of_the_secrets_verifies(idp: Provider) -> None:
     """So that a token can be changed; the scheme's case means nothing."""
     for value in (f"Bearer {TOKEN}", "Bearer the-next-token", f"bearer {TOKEN}"):
