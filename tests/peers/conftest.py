@@ -12,6 +12,7 @@ from bridge.sandbox import Sandbox, running_sandbox
 from tests.peers.processes import Jackson, Prism
 from tests.peers.scene import Bridge, Scene
 from tests.peers.scim_place import ScimPlace, running_place
+from tests.peers.signers import Node
 from tests.peers.spec import NODE_MODULES, Spec, cut, load_spec, write_v1
 
 
@@ -37,6 +38,14 @@ def prism(node_modules: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Prism with that document; `url` ends in /v1."""
     folder = tmp_path_factory.mktemp("prism")
     running = Prism(write_v1(load_spec(), folder), folder / "prism.log")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def node(node_modules: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """Those who sign webhooks with packages for Node."""
+    running = Node(tmp_path_factory.mktemp("signatures") / "signatures.log")
     yield running
     running.stop()
 

@@ -6,7 +6,7 @@ test_jackson_lifecycle.py.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -46,14 +46,6 @@ BODIES = {
     "standard-webhooks": '{ "event":"user.created",\n "user": {"id":"u1", "email":"ana@acme.test",'
     ' "first_name":"\\u00d1ñ 🦉", "active": true} }\n'.encode(),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def node(node_modules: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """The packages in Node."""
-    running = Node(tmp_path_factory.mktemp("signatures") / "signatures.log")
-    yield running
-    running.stop()
 
 
 PEERS: dict[str, Callable[[Node], Peer]] = {
