@@ -515,7 +515,7 @@ _GARBAGE = (
     ),
 )  # fmt: skip
 # The same three with the quotes that RFC 7644 3.4.2.2 wants around a text: not Microsoft's.
-QUOTED = (
+_QUOTED = (
     Step(
         "filter eq and (val or val), quoted",
         'GET /Users?filter=name.FamilyName eq "Employee" and '
@@ -568,5 +568,5 @@ _TEARDOWN = (
 )
 
 COLLECTION = (
-    *_ENDPOINTS, *_USERS, *_GROUPS, *_COMPLEX, *_GARBAGE, *QUOTED, *_GROUP_GARBAGE, *_TEARDOWN,
+    *_ENDPOINTS, *_USERS, *_GROUPS, *_COMPLEX, *_GARBAGE, *_QUOTED, *_GROUP_GARBAGE, *_TEARDOWN,
 )  # fmt: skip

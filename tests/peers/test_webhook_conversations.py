@@ -43,7 +43,7 @@ async def running_place(kind: str, more: str = "") -> AsyncIterator[Place]:
 
 
 async def deliver(place: Place, body: Any, headers: dict[str, str], elements: int = 1) -> None:
-    """POST a body; all of its elements must be taken. A text is sent as it is."""
+    """POST a body; all of its elements must be taken. Bytes are sent as they are."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
         url = f"http://127.0.0.1:{place.port}/webhooks/okta"
@@ -73,7 +73,8 @@ def guide() -> list[dict[str, Any]]:
     """Every body that docs/senders/okta-workflows.md has a flow send, in the order of their times."""
     text = (ROOT / "docs" / "senders" / "okta-workflows.md").read_text(encoding="utf-8")
     fences = [
-        json.loads(fence) for fence in re.findall(r"^```json okta-workflows\n(.*?)^```", text, re.M | re.S)
+        json.loads(fence)
+        for fence in re.findall(r"^```json okta-workflows\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     ]
     bodies = [body for fence in fences for body in (fence if isinstance(fence, list) else [fence])]
     return sorted(bodies, key=lambda body: str(body["occurred_at"]))
@@ -133,7 +134,8 @@ def log_event(number: int, kind: str, message: str, *targets: dict[str, Any]) ->
         "actor": target("User", "00u2di94bAMSEPvAY1d6", "okta.trainer@acme.test", "Okta Trainer"),
         "client": {
             "userAgent": {"rawUserAgent": "Mozilla/5.0", "os": "Mac OS X", "browser": "CHROME"},
-            "zone": "null", "device": "Computer", "id": None, "ipAddress": "203.0.113.7", "geographicalContext": place,
+            "zone": "null", "device": "Computer", "id": None,
+            "ipAddress": "203.0.113.7", "geographicalContext": place,
         },
         "device": None, "outcome": {"result": "SUCCESS", "reason": None}, "target": list(targets),
         "transaction": {"type": "WEB", "id": "X7LBsMxeqO-ADcGcmp0WGQAAB@g", "detail": {}},
