@@ -8,13 +8,11 @@ from bridge.directory.events import DirectoryEvent, stamp_time
 from bridge.intake import MOST_REFUSED, refused_rows
 from bridge.sources.base import Refused
 from bridge.store.erasure import Erased
-from bridge.store.journal import SEEN_SECONDS
 from bridge.store.mirror import Command
 from bridge.store.tombstones import count_too_old, late_key
 from workers.context import Worker
 
 Told = tuple[str, DirectoryEvent]
-_KEPT = 1000  # rows of one source, as lua/accept.lua keeps them
 
 
 def divide(told: Sequence[Told], horizon: int) -> tuple[list[Told], list[Told]]:
@@ -51,12 +49,11 @@ def note_late(worker: Worker, directory: str, late: Sequence[Told]) -> Iterator[
     worker.log.warning("fold.too_old", directory=directory, events=len(late))
     yield count_too_old(worker.store, len(late))
     for ident, event in late[:MOST_REFUSED]:
-        key, told = worker.store.key("refused", event.source), stamp_time(event.stamp)
+        told = stamp_time(event.stamp)
         reason = f"{event.name}: it happened {_days(event.received - told)} days before it arrived, too old"
         [text] = refused_rows(event.source, [Refused(0, reason)], event.received, event.delivery)
         row = orjson.dumps(orjson.loads(text) | {"event": f"{directory}/{ident}"})
-        yield "XADD", key, "MAXLEN", "~", _KEPT, "*", "r", row
-        yield "EXPIRE", key, SEEN_SECONDS
+        yield from worker.journal.keep_refused(event.source, [row])
 
 
 def _days(milliseconds: int) -> int:

@@ -193,7 +193,8 @@ def _request(source: str, scope: Scope, headers: dict[str, str], body: bytes) ->
     query = dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
     scheme = "https" if headers.get("x-forwarded-proto") == "https" else scope["scheme"]
     base = f"{scheme}://{headers.get('host', 'localhost')}/scim/{source}/v2"
-    return ScimRequest(scope["method"], base, scope["path_params"]["path"], query, headers, body)
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]  # the server leaves the body out
+    return ScimRequest(method, base, scope["path_params"]["path"], query, headers, body)
 
 
 _OUTCOMES = {
@@ -203,6 +204,6 @@ _OUTCOMES = {
 
 def outcome_of(method: str, status: int) -> str:
     """Return what a request is counted as: as those to /webhooks, `read` for what only asked, `conflict`."""
-    if method == "GET" and (status < 400 or status == 404):
+    if method in ("GET", "HEAD") and (status < 400 or status == 404):
         return "read"
     return "stored" if status < 400 else _OUTCOMES.get(status, "unreadable")

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from bridge.directory.events import EventName, GroupNews, News, UserNews
 from bridge.scim.rows import PREFIXES, Row, email_of
+from bridge.sources.base import Notice
+
+_LONGEST_NAME = 80  # characters of a group's that are told
 
 
 def tell_resource(row: Row, before: Row | None) -> Iterator[News]:
@@ -21,11 +24,25 @@ def tell_resource(row: Row, before: Row | None) -> Iterator[News]:
 
 
 def tell_members(group: str, came: Iterable[str], went: Iterable[str]) -> Iterator[News]:
-    """Tell who comes into a group and who goes; groups within groups mean nothing to the bridge."""
+    """Tell who comes into a group and who goes."""
     for name, members in ((EventName.USER_REMOVED, went), (EventName.USER_ADDED, came)):
         for member in members:
-            if not member.startswith(PREFIXES["Group"]):
-                yield News(name, user=UserNews(member), group=GroupNews(group))
+            yield News(name, user=UserNews(member), group=GroupNews(group))
+
+
+def tell_unknown(group: Row, members: Iterable[str]) -> list[Notice]:
+    """Return what operators are to know of ids that a group names and no user has: they mean nobody.
+
+    Groups within groups mean nothing to the bridge, and are not told of.
+    """
+    strangers = [member for member in members if not member.startswith(PREFIXES["Group"])]
+    if not strangers:
+        return []
+    name = group.fields["displayName"][:_LONGEST_NAME]
+    text = (
+        f'the group "{name}" names members by ids that no user has: they are in no team, and counted nowhere'
+    )
+    return [Notice(0, text)]
 
 
 def tell_end(row: Row) -> News:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from bridge.directory.events import News
 from bridge.intake import ArrivalClock, build_submission
 from bridge.settings import SourceSettings
-from bridge.sources.base import Parsed
+from bridge.sources.base import Notice, Parsed
 from bridge.store.clock import machine_ms
 from bridge.store.commit import Transaction
 from bridge.store.journal import Journal
@@ -35,16 +35,19 @@ class Recorder:
         """The configured name of the directory that the source speaks for."""
         return self._settings.directory_name
 
-    def record(self, transaction: Transaction, news: Sequence[News], now: int) -> None:
-        """Add the events to a transaction that is about to run.
+    def record(
+        self, transaction: Transaction, news: Sequence[News], now: int, notices: Sequence[Notice] = ()
+    ) -> None:
+        """Add the events, and what operators are to know, to a transaction that is about to run.
 
         SCIM tells no times: `now` (unix milliseconds) and the order of the requests count. Whoever calls
         has read what the transaction requires, so later stamps are of later states.
         """
         arrived, stamps = self._arrivals.stamp(news, now)
-        delivery = secrets.token_hex(8)
-        submission = build_submission(self._settings, Parsed(list(news)), stamps, arrived, delivery)
+        parsed, delivery = Parsed(list(news), notices=list(notices)), secrets.token_hex(8)
+        submission = build_submission(self._settings, parsed, stamps, arrived, delivery)
         self._journal.append_to(transaction, submission.entries, now)
+        transaction.add_all(self._journal.keep_refused(submission.source, submission.refused))
 
     async def ensure_stored(self) -> None:
         """Wait for the replicas, where some are configured. Raises RedisError when too few have answered."""

@@ -1,9 +1,10 @@
 """A resource as Redis keeps it, and what can be looked up of it."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 from unicodedata import normalize
 
@@ -27,7 +28,8 @@ Index = tuple[str, str]  # an attribute and the value it is found by
 class Row:
     """A stored resource. `created` and `modified`: unix milliseconds; `text`: what Redis holds, "" if new.
 
-    `active`: what a user is, also while the provider has unassigned that attribute.
+    `active`: what a user is, also while the provider has unassigned that attribute; `beside`: what the
+    memberships that are kept beside it add to its version, where they were read.
     """
 
     kind: str
@@ -38,6 +40,12 @@ class Row:
     modified: int
     active: bool = True
     text: str = ""
+    beside: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Return what tells one state of the whole resource from another (RFC 7644 3.14)."""
+        return etag(self.version, self.beside)
 
     def encode(self) -> str:
         """Return what Redis is to hold."""
@@ -50,17 +58,33 @@ class Row:
             resource_type=self.kind,
             created=_moment(self.created),
             last_modified=_moment(self.modified),
-            version=f'W/"{self.version}"',
+            version=self.etag,
         )
         resource = MODELS[self.kind].model_validate(self.fields)
         resource.id, resource.meta = self.id, meta
         return resource
 
 
-def decode_row(kind: str, ident: str, text: str) -> Row:
+def etag(version: int, beside: str) -> str:
+    """Return a resource's version; `beside`: of its memberships, "" for none."""
+    return f'W/"{version}-{beside}"' if beside else f'W/"{version}"'
+
+
+def digest_groups(groups: Collection[str]) -> str:
+    """Return what a user's groups add to the version: joining or leaving one writes no row of theirs."""
+    text = " ".join(sorted(groups)).encode()
+    return blake2b(text, digest_size=6).hexdigest() if groups else ""
+
+
+def size_beside(members: int) -> str:
+    """Return what a group's size adds: who comes is written with a new version, who is deleted is not."""
+    return str(members) if members else ""
+
+
+def decode_row(kind: str, ident: str, text: str, beside: str = "") -> Row:
     """Return the row that `Row.encode` wrote."""
     version, created, modified, active, fields = orjson.loads(text)
-    return Row(kind, ident, fields, version, created, modified, active, text)
+    return Row(kind, ident, fields, version, created, modified, active, text, beside)
 
 
 def new_id(kind: str) -> str:

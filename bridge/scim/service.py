@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+from pydantic import ValidationError
 from scim2_models import (
+    Error,
     InvalidValueException,
     PatchOp,
     Resource,
@@ -32,7 +34,7 @@ from bridge.scim.filters import refuse_long
 from bridge.scim.members import MemberChange
 from bridge.scim.recorder import Recorder
 from bridge.scim.resources import MODELS, PROVIDER, Group, User
-from bridge.scim.rows import kind_of
+from bridge.scim.rows import etag, kind_of
 from bridge.scim.shelf import SIDES, Shelf
 from bridge.scim.storage import LostRaceError, Resources
 from bridge.store.departures import read_departures
@@ -53,6 +55,17 @@ class _Protocol(ScimService):
         if isinstance(resource, Group):
             return super().patch_response(base_url, resource, response_parameters)
         return self.replacement_response(base_url, resource, response_parameters)
+
+    def error_response(self, exception: Exception) -> ScimResponse:
+        """Return an error without the validator's own text, which holds a link to its documentation."""
+        cause = exception.__cause__
+        if isinstance(cause, ValidationError) and str(cause) in str(exception):
+            found = Error.from_validation_errors(cause)[0]
+            exception = InvalidValueException(detail=found.detail)
+        response = super().error_response(exception)
+        told = response.body or {}
+        told["detail"] = str(told.get("detail", "")).removeprefix("Value error, ")
+        return response
 
 
 class _Handler(AsyncScimHandler):
@@ -176,6 +189,8 @@ class Service:
         if "Resources" in body and wanted["Group"]:
             body["Resources"] = shown = await self._fitting(shown)
             body["itemsPerPage"] = len(shown)
+        if "Resources" in body:
+            await self._complete_versions(shown)
         for kind, side in SIDES.items():
             resources = [one for one in shown if kind_of(str(one.get("id", ""))) == kind]
             if wanted[kind] and resources:
@@ -186,6 +201,15 @@ class Service:
         for resource, found in zip(resources, others, strict=True):
             if found or kind == "Group":  # a client may add nobody to a group that shows no members at all
                 resource[side] = [{"value": ident} for ident in found]
+
+    async def _complete_versions(self, resources: Sequence[dict[str, Any]]) -> None:
+        """Put into the versions of listed resources what their memberships add (see `Row.beside`)."""
+        listed = [one for one in resources if "version" in one.get("meta", {})]
+        for kind in SIDES:
+            those = [one for one in listed if kind_of(str(one.get("id", ""))) == kind]
+            found = await self._shelf.beside(kind, [one["id"] for one in those])
+            for one, beside in zip(those, found, strict=True):
+                one["meta"]["version"] = etag(int(one["meta"]["version"][3:-1]), beside)
 
     async def _fitting(self, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return as many as have no more members together than an answer may show, at least one."""

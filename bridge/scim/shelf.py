@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from bridge.scim.rows import Index, Row, decode_row, indexes, kind_of, user_name
+from bridge.scim.rows import Index, Row, decode_row, digest_groups, indexes, kind_of, size_beside, user_name
 from bridge.store.redis import Store
 
 Command = tuple[Any, ...]
@@ -51,9 +51,22 @@ class Shelf:
     # reads; all raise STORE_ERRORS
 
     async def row(self, kind: str, ident: str) -> Row | None:
-        """Return a resource, None when there is none."""
-        text = await self.store.call("GET", self.key("row", kind, ident)) if kind_of(ident) == kind else None
-        return decode_row(kind, ident, text) if text else None
+        """Return a resource with what its memberships add to its version, None when there is none."""
+        if kind_of(ident) != kind:
+            return None
+        text, found = await self.store.calls([
+            ("GET", self.key("row", kind, ident)), self._memberships(kind, ident),
+        ])  # fmt: skip
+        return decode_row(kind, ident, text, _beside(found)) if text else None
+
+    async def beside(self, kind: str, idents: Sequence[str]) -> list[str]:
+        """Return what the memberships of several resources add to their versions."""
+        commands = [self._memberships(kind, ident) for ident in idents]
+        return [_beside(found) for found in await self.store.calls(commands)] if commands else []
+
+    def _memberships(self, kind: str, ident: str) -> Command:
+        """Ask for what changes with every change of a resource's memberships that does not write its row."""
+        return ("SMEMBERS" if kind == "User" else "SCARD", self.key(SIDES[kind], ident))
 
     async def rows(self, kind: str, idents: Collection[str]) -> list[Row]:
         """Return the resources there are of these."""
@@ -104,6 +117,13 @@ class Shelf:
         """Return the same for several."""
         commands = [("SMEMBERS", self.key(SIDES[kind], ident)) for ident in idents]
         return [sorted(found) for found in await self.store.calls(commands)] if commands else []
+
+    async def there(self, kind: str, idents: Sequence[str]) -> set[str]:
+        """Return those ids of which there is a resource."""
+        known = [ident for ident in idents if kind_of(ident) == kind]
+        commands = [("EXISTS", self.key("row", kind, ident)) for ident in known]
+        answers = await self.store.calls(commands) if commands else []
+        return {ident for ident, exists in zip(known, answers, strict=True) if exists}
 
     async def sizes(self, groups: Sequence[str]) -> list[int]:
         """Return how many members each of these groups has."""
@@ -159,6 +179,10 @@ class Shelf:
                 yield word, self.key("members", group), *members
             for member in members:
                 yield word, self.key("groups", member), group
+
+
+def _beside(found: Any) -> str:
+    return size_beside(found) if isinstance(found, int) else digest_groups(found)
 
 
 def _slices(items: Iterable[str]) -> Iterator[list[str]]:

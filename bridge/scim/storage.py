@@ -1,7 +1,7 @@
 """The library's storage for one request: reads from the shelf, and writes that go in with their events."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,12 @@ from scim2_server.storage import AsyncScimStorage, SearchPage
 from bridge.directory.events import News
 from bridge.scim.filters import asked_members, lookups
 from bridge.scim.members import MemberChange
-from bridge.scim.news import tell_end, tell_members, tell_resource
+from bridge.scim.news import tell_end, tell_members, tell_resource, tell_unknown
 from bridge.scim.recorder import Recorder
 from bridge.scim.resources import Group, Member
-from bridge.scim.rows import Row, group_identity, new_id, read_fields
+from bridge.scim.rows import Row, group_identity, new_id, read_fields, size_beside
 from bridge.scim.shelf import Shelf
+from bridge.sources.base import Notice
 from bridge.store.commit import Transaction
 
 MOST_WALKED = 10_000  # resources that a filter without an index may look at
@@ -182,7 +183,7 @@ class Resources(AsyncScimStorage):
 
     def _seen_as(self, ident: str | None, version: str | None) -> Row:
         row = self._seen[ident or ""]
-        if version is not None and version != f'W/"{row.version}"':
+        if version is not None and version != row.etag:
             raise PreconditionFailedException
         return row
 
@@ -195,13 +196,16 @@ class Resources(AsyncScimStorage):
         came, went = await self._difference(row, before)
         if before and not (came or went) and row.fields == before.fields:
             return before.resource()
+        beside = row.beside
+        if row.kind == "Group":
+            beside = size_beside(int(row.beside or 0) + len(came) - len(went))
         await self._store_part(row, before, came[:MOST_CHANGES], went[:MOST_CHANGES])
         for start in range(MOST_CHANGES, max(len(came), len(went)), MOST_CHANGES):
             part = slice(start, start + MOST_CHANGES)
             before = replace(row, text=row.encode())
             row = _next(before, before.fields, self._recorder.clock())
             await self._store_part(row, before, came[part], went[part])
-        return row.resource()
+        return replace(row, beside=beside).resource()
 
     async def _store_part(self, row: Row, before: Row | None, came: list[str], went: list[str]) -> None:
         transaction = Transaction(self._shelf.store)
@@ -211,8 +215,15 @@ class Resources(AsyncScimStorage):
         await self._claim_name(transaction, row, before)
         transaction.add_all(self._shelf.put(row, before))
         transaction.add_all(self._shelf.regroup(row.id, came, went))
-        news = [*tell_resource(row, before), *tell_members(row.id, came, went)]
-        await self._commit(transaction, news, before.modified if before else 0)
+        users = await self._shelf.there("User", [*came, *went])
+        news = [
+            *tell_resource(row, before),
+            *tell_members(
+                row.id, [one for one in came if one in users], [one for one in went if one in users]
+            ),
+        ]
+        notices = tell_unknown(row, [one for one in came if one not in users])
+        await self._commit(transaction, news, before.modified if before else 0, notices)
 
     async def _difference(self, row: Row, before: Row | None) -> tuple[list[str], list[str]]:
         if self._change is None or row.kind != "Group":
@@ -231,9 +242,11 @@ class Resources(AsyncScimStorage):
             raise _taken()
         transaction.require(self._shelf.name_key(row), holder)
 
-    async def _commit(self, transaction: Transaction, news: list[News], after: int) -> None:
+    async def _commit(
+        self, transaction: Transaction, news: list[News], after: int, notices: Sequence[Notice] = ()
+    ) -> None:
         """Store all of it and the events, or nothing. Raises LostRaceError, STORE_ERRORS."""
-        self._recorder.record(transaction, news, max(self._recorder.clock(), after + 1))
+        self._recorder.record(transaction, news, max(self._recorder.clock(), after + 1), notices)
         if not await transaction.run():
             raise LostRaceError
         await self._recorder.ensure_stored()

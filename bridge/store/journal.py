@@ -1,6 +1,6 @@
 """The journal: what was accepted, in order, one stream for each directory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -18,6 +18,7 @@ from bridge.store.rights import hindrance
 SEEN_SECONDS = 7 * 86400
 START = "0-0"
 MOST_DIRECTORIES = 1000  # of one name; each takes its turns of the workers
+_MOST_REFUSED = 1000  # rows of one source, as lua/accept.lua keeps them
 JournalRow = tuple[str, DirectoryEvent | None]  # with its stream id; None for a row nobody can read
 
 
@@ -106,6 +107,13 @@ class Journal:
         for directory in sorted({entry.directory for entry in entries}):
             transaction.add("SADD", self._store.key("directories"), directory)
             transaction.add("RING", "fold", directory, now)
+
+    def keep_refused(self, source: str, rows: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
+        """Return the commands that keep rows of what is shown to operators (see `Submission.refused`)."""
+        key = self._store.key("refused", source)
+        for row in rows:
+            yield "XADD", key, "MAXLEN", "~", _MOST_REFUSED, "*", "r", row
+            yield "EXPIRE", key, SEEN_SECONDS
 
     async def replicated(self) -> bool:
         """Tell whether as many replicas as configured have what was stored by now."""

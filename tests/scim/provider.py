@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 
 from bridge.directory.events import DirectoryEvent
+from bridge.scim.rows import Row
+from bridge.scim.shelf import Shelf
 from bridge.store.journal import START, Journal
 from bridge.store.redis import Store
 
@@ -24,6 +26,11 @@ def person(name: str, /, **fields: Any) -> dict[str, Any]:
 def members(*idents: str) -> list[dict[str, str]]:
     """Return ids as values of `members`."""
     return [{"value": ident} for ident in idents]
+
+
+def user_id(name: object) -> str:
+    """Return an id as the bridge gives them to users."""
+    return f"usr_{name:0>32}"
 
 
 class Provider:
@@ -58,6 +65,12 @@ class Provider:
     async def user(self, name: str, /, **fields: Any) -> str:
         """Create a user; return the id."""
         return await self.create("/Users", person(name, **fields))
+
+    async def know(self, *idents: str) -> None:
+        """Have users of these ids there, of whom nothing was told."""
+        for ident in idents:
+            row = Row("User", ident, {"userName": ident}, 1, 1, 1)
+            await self._store.call("SET", Shelf(self._store, self.source).row_key(row), row.encode())
 
     async def group(self, name: str, *idents: str) -> str:
         """Create a group with members; return its id."""

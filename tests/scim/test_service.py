@@ -440,6 +440,38 @@ async def test_bad_patches_are_400(idp: Provider, operations: Any) -> None:
     assert len(await idp.events()) == 1
 
 
+@pytest.mark.parametrize(
+    ("operation", "detail"),
+    [
+        (
+            {"op": "replace", "path": "active", "value": "maybe"},
+            "Input should be a valid boolean, unable to interpret input: active",
+        ),
+        (
+            {"op": "replace", "value": {"emails": [{"value": ["x"]}]}},
+            "Input should be a valid string: emails[0].value",
+        ),
+        ({"op": "add", "path": "bogus[", "value": 1}, "invalid syntax at column 6"),
+    ],
+)
+async def test_a_mistake_is_told_in_a_sentence(idp: Provider, operation: dict[str, Any], detail: str) -> None:
+    """Without the validator's own text, which leads to its documentation."""
+    ana = await idp.user("ana")
+    answer = await idp.patch(f"/Users/{ana}", operation, expect=400)
+    assert answer.json()["detail"] == detail
+    both = await idp.send("GET", "/Users", None, 400, attributes="userName", excludedAttributes="emails")
+    assert both.json()["detail"] == "'attributes' and 'excluded_attributes' are mutually exclusive"
+
+
+async def test_head_is_a_question_without_a_body(idp: Provider) -> None:
+    """As GET, of whatever can be read."""
+    ana = await idp.user("ana")
+    for path in (f"/Users/{ana}", "/Users", "/Schemas", "/ServiceProviderConfig"):
+        asked, told = await idp.send("GET", path, None, 200), await idp.send("HEAD", path, None, 200)
+        assert told.headers.get("etag") == asked.headers.get("etag")
+    await idp.send("HEAD", "/Users/usr_none", None, 404)
+
+
 async def test_pages_of_large_groups_are_shorter(idp: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer shows so many members at most, and at least one group; the rest is on the next page."""
     monkeypatch.setattr("bridge.scim.service.MOST_SHOWN", 3)

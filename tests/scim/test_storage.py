@@ -8,9 +8,11 @@ import pytest
 
 from bridge.directory.events import stamp_time
 from bridge.scim.rows import decode_row
+from bridge.store.notices import read_notices
 from bridge.store.redis import Store
-from tests.scim.provider import GROUP, PATCH, Provider, members
+from tests.scim.provider import GROUP, PATCH, Provider, members, user_id
 
+ANA, BEA, CAI = user_id("ana"), user_id("bea"), user_id("cai")
 ADDED, REMOVED = "group.user_added", "group.user_removed"
 
 
@@ -21,17 +23,17 @@ async def changes(idp: Provider, since: int) -> set[tuple[str, str | None]]:
 
 async def test_group_is_told_with_its_members(idp: Provider) -> None:
     """Its creation before those who are in it, all in one order of time."""
-    writers = await idp.group("Writers", "usr_a", "usr_b")
+    await idp.know(ANA, BEA)
+    writers = await idp.group("Writers", ANA, BEA)
     events = await idp.events()
 
     assert [(one.name.value, one.user.id if one.user else None) for one in events] == [
-        ("group.created", None), (ADDED, "usr_a"), (ADDED, "usr_b"),
+        ("group.created", None), (ADDED, ANA), (ADDED, BEA),
     ]  # fmt: skip
     assert {one.group.id for one in events if one.group} == {writers}
     assert events[0].stamp < min(one.stamp for one in events[1:])
 
 
-ANA, BEA, CAI = "usr_ana", "usr_bea", "usr_cai"
 DIALECTS: list[tuple[list[dict[str, Any]], set[str]]] = [
     ([{"op": "add", "path": "members", "value": members(CAI)}], {ANA, BEA, CAI}),
     ([{"op": "Add", "path": "members", "value": members(ANA)}], {ANA, BEA}),
@@ -64,6 +66,7 @@ DIALECTS: list[tuple[list[dict[str, Any]], set[str]]] = [
 @pytest.mark.parametrize(("operations", "wanted"), DIALECTS)
 async def test_patches_of_members(idp: Provider, operations: list[dict[str, Any]], wanted: set[str]) -> None:
     """Read back at once, and told as who came and who went."""
+    await idp.know(ANA, BEA, CAI)
     writers = await idp.group("Writers", ANA, BEA)
     before = len(await idp.told())
     if operations[0].get("value", {}) and "id" in operations[0]["value"]:
@@ -102,6 +105,7 @@ async def test_what_cannot_be_said_of_members_is_400(idp: Provider, operation: d
 
 async def test_put_tells_the_difference(idp: Provider) -> None:
     """Who is in both lists is not told again; a list that is not sent changes nobody."""
+    await idp.know(ANA, BEA, CAI)
     writers = await idp.group("Writers", ANA, BEA)
     before = len(await idp.told())
     body = {"schemas": [GROUP], "displayName": "Authors"}
@@ -118,6 +122,7 @@ async def test_put_tells_the_difference(idp: Provider) -> None:
 
 async def test_repeats_are_harmless(idp: Provider) -> None:
     """A request that is sent again after an unclear answer changes and tells nothing."""
+    await idp.know(ANA, BEA)
     writers = await idp.group("Writers", ANA)
     add = {"op": "add", "path": "members", "value": members(BEA)}
     await idp.patch(f"/Groups/{writers}", add)
@@ -132,11 +137,64 @@ async def test_repeats_are_harmless(idp: Provider) -> None:
 
 async def test_groups_within_groups_are_kept_and_not_told(idp: Provider) -> None:
     """The bridge's groups hold people."""
+    await idp.know(ANA)
     inner = await idp.group("Inner")
     outer = await idp.group("Outer", inner, ANA)
 
     assert await idp.members(outer) == {inner, ANA}
     assert [user for name, user, _ in await idp.told() if name == ADDED] == [ANA]
+
+
+async def test_ids_that_no_user_has_are_shown_and_not_told(idp: Provider, store: Store) -> None:
+    """They would be unresolved for ever, since no event tells more. The provider reads what it wrote."""
+    ana = await idp.user("ana")
+    writers = await idp.group("Writers", ana, "00u1ana", user_id("nobody"))
+
+    assert await idp.members(writers) == {ana, "00u1ana", user_id("nobody")}
+    assert [user for name, user, _ in await idp.told() if name == ADDED] == [ana]
+    [notice] = (await read_notices(store, ["idp"]))["idp"]
+    assert notice.text.startswith('the group "Writers" names members by ids that no user has')
+    before = await idp.told()
+    await idp.patch(f"/Groups/{writers}", {"op": "remove", "path": 'members[value eq "00u1ana"]'})
+    assert (await idp.members(writers), await idp.told()) == ({ana, user_id("nobody")}, before)
+
+
+async def test_a_user_s_version_changes_with_their_groups(idp: Provider) -> None:
+    """And a group's with who is deleted; alike where it is read, listed, answered, and asked for."""
+    ana, bea = await idp.user("ana"), await idp.user("bea")
+    writers = await idp.group("Writers")
+    seen = [await versions(idp, "Users", ana)]
+    await idp.patch(f"/Groups/{writers}", {"op": "add", "path": "members", "value": members(ana, bea)})
+    seen.append(await versions(idp, "Users", ana))
+    readers = await idp.group("Readers", ana)
+    seen.append(await versions(idp, "Users", ana))
+    await idp.send("DELETE", f"/Groups/{readers}", None, 204)
+    seen.append(await versions(idp, "Users", ana))
+    assert (len(set(seen)), seen[1]) == (3, seen[3])
+
+    group = await versions(idp, "Groups", writers)
+    await idp.send("DELETE", f"/Users/{bea}", None, 204)
+    after = await versions(idp, "Groups", writers)
+    assert group != after
+    body = {"schemas": [GROUP], "displayName": "Writers", "members": []}
+    put = await idp.send("PUT", f"/Groups/{writers}", body, 200)
+    assert put.json()["meta"]["version"] == await versions(idp, "Groups", writers) != after
+
+
+async def versions(idp: Provider, kind: str, ident: str) -> str:
+    """Return the version of a resource, which everything tells alike."""
+    answer = await idp.send("GET", f"/{kind}/{ident}", None, 200)
+    listed = await idp.read(f"/{kind}", filter=f'id eq "{ident}"', excludedAttributes="members,groups")
+    told = {
+        answer.json()["meta"]["version"],
+        answer.headers["etag"],
+        listed["Resources"][0]["meta"]["version"],
+    }
+    [version] = told
+    idp.headers["If-None-Match"] = version
+    await idp.send("GET", f"/{kind}/{ident}", None, 304)
+    del idp.headers["If-None-Match"]
+    return str(version)
 
 
 async def test_deleted_user_leaves_their_groups(idp: Provider) -> None:
@@ -179,7 +237,8 @@ async def test_nothing_is_left_of_what_is_deleted(idp: Provider, store: Store) -
 
 async def test_patches_at_the_same_time_all_survive(idp: Provider) -> None:
     """Thirty people added and thirty taken out at once: the group, and the events in their order, say so."""
-    came, went = [f"usr_c{n}" for n in range(30)], [f"usr_w{n}" for n in range(30)]
+    came, went = [user_id(f"c{n}") for n in range(30)], [user_id(f"w{n}") for n in range(30)]
+    await idp.know(*came, *went)
     writers = await idp.group("Writers", *went)
     adds = [{"op": "add", "path": "members", "value": members(one)} for one in came]
     removes = [{"op": "remove", "path": f'members[value eq "{one}"]'} for one in went]
@@ -200,19 +259,21 @@ async def replayed(idp: Provider) -> set[str]:
 
 async def test_two_processes_lose_nothing(idp: Provider, second: Provider) -> None:
     """Two receivers over one Redis, without a lock in common, change one group again and again."""
-    writers = await idp.group("Writers")
+    writers, both = await idp.group("Writers"), user_id("both")
+    everybody = [user_id(at) for at in range(8)]
+    await idp.know(both, *everybody)
     path = f"/Groups/{writers}"
 
     async def change(one: Provider, name: str) -> None:
         for turn in range(8):
             word = "add" if turn % 2 == 0 else "remove"
-            await one.patch(path, {"op": word, "path": "members", "value": members(name, "usr_both")})
+            await one.patch(path, {"op": word, "path": "members", "value": members(name, both)})
         await one.patch(path, {"op": "add", "path": "members", "value": members(name)})
 
-    await asyncio.gather(*(change(one, f"usr_{at}") for at, one in enumerate([idp, second] * 4)))
+    await asyncio.gather(*map(change, [idp, second] * 4, everybody))
 
     found = await idp.members(writers)
-    assert found - {"usr_both"} == {f"usr_{at}" for at in range(8)}
+    assert found - {both} == set(everybody)
     assert found == await replayed(idp)
 
 
@@ -255,7 +316,8 @@ async def test_one_user_name_goes_to_one_of_many(idp: Provider, second: Provider
 
 async def test_large_groups(idp: Provider, store: Store) -> None:
     """1,900 members at once; a PATCH tells one, a PUT the difference; nothing is left in the end."""
-    everybody = [f"usr_{number:028}" for number in range(1900)]
+    everybody = [user_id(number) for number in range(1900)]
+    await idp.know(*everybody)
     body = {"schemas": [GROUP], "displayName": "All", "members": members(*everybody)}
     large = await idp.create("/Groups", body)
     before = len(await idp.told())
@@ -269,15 +331,16 @@ async def test_large_groups(idp: Provider, store: Store) -> None:
     assert await replayed(idp) == set() == await idp.members(large)
     await idp.patch(f"/Groups/{large}", {"op": "add", "path": "members", "value": members(*everybody)})
     await idp.send("DELETE", f"/Groups/{large}", None, 204)
-    assert await store.call("KEYS", f"{store.prefix}:scim:*") == []
+    left = await store.call("KEYS", f"{store.prefix}:scim:*")
+    assert len(left) == len(everybody)  # their rows
 
 
 async def test_many_operations_on_members_in_one_patch(idp: Provider) -> None:
     """Okta sends one for each member; the limit of operations is for the others."""
-    everybody = [f"usr_{number}" for number in range(500)]
+    everybody = [user_id(number) for number in range(500)]
     large = await idp.group("All", *everybody)
     operations = [{"op": "remove", "path": f'members[value eq "{one}"]'} for one in everybody[1:]]
     body = {"schemas": [PATCH], "Operations": operations}
     await idp.send("PATCH", f"/Groups/{large}", body, 204)
 
-    assert await idp.members(large) == {"usr_0"}
+    assert await idp.members(large) == {everybody[0]}
