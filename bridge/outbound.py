@@ -65,9 +65,18 @@ def find_proxy_fault(proxy: str) -> str | None:
     scheme, divider, rest = proxy.partition("://")
     if has_unescaped_login(proxy):
         return ESCAPE
-    if not divider or scheme not in _PROXIES or not host_and_port(proxy) or rest.partition("/")[2]:
+    right = bool(divider) and scheme in _PROXIES and not rest.partition("/")[2]
+    if not right or not _is_url(proxy):
         return "is no proxy's address: write http://host:port, or https:// or socks5://"
     return None
+
+
+def _is_url(text: str) -> bool:
+    """Tell whether a text is a URL with a host to both who read it here: urllib alone takes `[::1]=1080`."""
+    try:
+        return bool(httpx.URL(text).host and host_and_port(text))
+    except httpx.InvalidURL:
+        return False
 
 
 def find_environment_fault() -> str | None:

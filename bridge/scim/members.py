@@ -16,11 +16,12 @@ from bridge.directory.identifiers import hidden_character
 from bridge.sources.bodies import LONGEST_TEXT
 
 MOST_MEMBERS = 50_000  # that one request may name
-_TERM = r'value\s+eq\s+"([^"\\]*)"'
-_PLAIN = re.compile(rf"(?:urn:[^\[]*:)?members\[\s*{_TERM}(?:\s+or\s+{_TERM})*\s*\]", re.IGNORECASE)
-_IDS = re.compile(_TERM, re.IGNORECASE)
 _URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
-_MEMBERS = re.compile(rf"(?:{re.escape(_URN)}:)?members\s*(?=$|[\[.])", re.IGNORECASE)
+_NAME = rf"(?:{re.escape(_URN)}:)?members"
+_TERM = r'value +eq +"([^"\\\x00-\x1f]*)"'
+_PLAIN = re.compile(rf"{_NAME}\[ *{_TERM}(?: +or +{_TERM})* *\]", re.IGNORECASE | re.ASCII)
+_IDS = re.compile(_TERM, re.IGNORECASE | re.ASCII)
+_MEMBERS = re.compile(rf"{_NAME}\s*(?=$|[\[.])", re.IGNORECASE)
 
 
 @dataclass(slots=True)

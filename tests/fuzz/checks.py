@@ -14,6 +14,7 @@ from bridge.intake import build_submission
 from bridge.settings import SourceSettings
 from bridge.sources.base import Delivery, UnreadableError, UnverifiedError
 from bridge.sources.moments import parse_moment
+from tests.fuzz.readers import READERS
 from tests.fuzz.scim import check_scim, scim_seeds
 from tests.fuzz.senders import CLAIMS, NEW, NOW, OLD, Headers, Sender, make_senders
 from tests.fuzz.wire import Wire
@@ -182,18 +183,24 @@ CHECKS: dict[str, Check] = {
     "moment": check_moment,
     "scim": check_scim,
     "wire": check_wire,
+    **{name: check for name, (check, _) in READERS.items()},
+}
+
+
+SEEDS: dict[str, list[bytes]] = {
+    "scim": scim_seeds(),
+    "moment": [b"2026-01-31T09:30:00.000Z", b"2026-01-31 09:30+02:00", b"1999-12-31T23:59:59Z"],
+    **{name: seeds for name, (_, seeds) in READERS.items()},
 }
 
 
 def seeds(name: str) -> list[bytes]:
     """Return inputs to begin with: real bodies, valid headers, whole requests."""
+    if name in SEEDS:
+        return SEEDS[name]
     every = list(enumerate(senders()))
     if name == "wire":
         return [request(one, body) for _, one in every for body in one.bodies[:2]] + ODD_REQUESTS
-    if name == "scim":
-        return scim_seeds()
-    if name == "moment":
-        return [b"2026-01-31T09:30:00.000Z", b"2026-01-31 09:30+02:00", b"1999-12-31T23:59:59Z"]
     if name == "unsigned":
         return [
             bytes([number]) + value.encode() + b"\n" + body[:300]
