@@ -49,6 +49,15 @@ class _RefusedError(Exception):
         self.answer = answer
 
 
+def _answer_to(error: httptools.HttpParserError) -> bytes:
+    """Return the answer to what ended the parsing.
+
+    Whoever parses may not keep the cause in a variable: it would keep them, and all they have read.
+    """
+    bound = error.__context__  # what a callback has raised
+    return bound.answer if isinstance(bound, _RefusedError) else _MALFORMED
+
+
 class JoinedWrites(asyncio.Transport):
     """A transport that sends what is written in one turn of the loop at once.
 
@@ -109,9 +118,14 @@ class Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(self._look_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more, and keep nothing of what was sent ahead."""
+        """Look no more, and keep nothing of what was sent.
+
+        A request that was not begun knows its connection: each would keep the other until garbage is
+        collected, which is done after so many objects, however many bytes they hold.
+        """
         super().connection_lost(exc)
         self.pipeline.clear()
+        self.cycle = None  # type: ignore[assignment]
         if self._timer is not None:
             self._timer.cancel()
 
@@ -124,9 +138,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             return self._keep_to_http()
         except httptools.HttpParserError as error:
-            bound = error.__context__  # what a callback has raised
-            answer = bound.answer if isinstance(bound, _RefusedError) else _MALFORMED
-            return self._refuse(answer, "malformed")
+            return self._refuse(_answer_to(error), "malformed")
         self._received = len(data) if self.scope is not before else self._received + len(data)
         if self._received > LONGEST_HEAD:
             self._check_length()

@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from bridge import descriptors
+from bridge import descriptors, memory
 from bridge.connections import LOOK_SECONDS, connections
 from bridge.figures import open_figures
 from bridge.intake import ArrivalClock
@@ -110,6 +110,7 @@ async def _serve(
     )
     counting = asyncio.create_task(_count(metrics))
     watching = asyncio.create_task(descriptors.watch(metrics.count_no_descriptors))
+    trimming = asyncio.create_task(memory.trim_again_and_again())
     await asyncio.gather(
         *(server.serve([listening]) for server, listening in zip(servers, sockets, strict=True))
     )
@@ -117,6 +118,7 @@ async def _serve(
     await end_task(timing)
     await end_task(counting)
     await end_task(watching)
+    await end_task(trimming)
     await end_task(telling)
     if not schema.done():
         await end_task(schema)

@@ -1,7 +1,9 @@
 """The front door over real sockets: what strangers can do to a connection, and what they get for it."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -364,6 +366,36 @@ async def test_what_was_sent_ahead_goes_with_its_connection() -> None:
         await until(is_gone)
         goes_on.release()  # to the one that was under way
         assert (len(connection.pipeline), asked < 9) == (0, True)
+
+
+LEFT = {
+    "requests ahead": b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n" * 99,
+    "many fields": ODD["many fields"][0],
+    "no request": ODD["no request"][0],
+    "half a head": POST + b"X: a\r\n",
+    "half a body": POST + b"Content-Length: 9999\r\n\r\n{}",
+    "a refusal": GOOD.replace(b"flow-secret", b"wrong"),
+    "a delivery": GOOD,
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+async def test_what_a_connection_holds_goes_with_it(place: Place, what: str) -> None:
+    """At once: garbage is collected after so many objects, and each may hold what a stranger has sent."""
+    state = place.server.server_state
+    gc.disable()
+    try:
+        async with place.client() as client:
+            await until(lambda: bool(state.connections))
+            [held] = [weakref.ref(one) for one in state.connections]
+            await client.send(LEFT[what])
+            if not what.startswith("half"):
+                await client.reader.readline()
+        await until(lambda: not state.connections and not state.tasks)
+        await asyncio.sleep(0)
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 async def test_bodies_that_are_being_read_have_a_limit_in_all(
