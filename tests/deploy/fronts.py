@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tests.deploy.places import DEPLOY, Program, free_port, tool, wait_until
 
 CADDYFILE = DEPLOY / "Caddyfile"
 NGINX_CONF = DEPLOY / "nginx.conf"
+HOST = "bridge.test"
 FLOWS = "/webhooks/okta /webhooks/second"
 
 # What a distribution's nginx.conf has around the files of conf.d; all that it writes is in its own folder.
@@ -54,7 +54,7 @@ class Front:
     def connect(self, timeout: float = 10.0) -> socket.socket:
         """Return a connection to it."""
         plain = socket.create_connection(("127.0.0.1", self.port), timeout)
-        return self.context.wrap_socket(plain, server_hostname="127.0.0.1") if self.context else plain
+        return self.context.wrap_socket(plain, server_hostname=HOST) if self.context else plain
 
     def ask(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"{}"
@@ -64,7 +64,7 @@ class Front:
         try:
             link.sock = self.connect()
             link.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            for name, value in {"Host": f"127.0.0.1:{self.port}", **(headers or {})}.items():
+            for name, value in {"Host": HOST, **(headers or {})}.items():
                 link.putheader(name, value)
             link.putheader("Content-Length", str(len(body)))
             link.endheaders(body)
@@ -81,7 +81,7 @@ def caddy(folder: Path, upstream: int) -> Iterator[Front]:
     """A Caddy without TLS."""
     port = free_port()
     variables = {
-        "BRIDGE_HOST": f"http://127.0.0.1:{port}",
+        "BRIDGE_HOST": f"http://{HOST}:{port}",
         "BRIDGE_UPSTREAM": f"127.0.0.1:{upstream}",
         "BRIDGE_FLOWS": FLOWS,
         "XDG_CONFIG_HOME": str(folder),
@@ -98,7 +98,7 @@ def nginx(folder: Path, upstream: int) -> Iterator[Front]:
     port = free_port()
     certificate, key = make_certificate(folder)
     variables = {
-        "BRIDGE_HOST": "127.0.0.1",
+        "BRIDGE_HOST": HOST,
         "BRIDGE_UPSTREAM": f"127.0.0.1:{upstream}",
         "BRIDGE_FLOWS": FLOWS,
         "BRIDGE_CERTIFICATE": str(certificate),
@@ -150,17 +150,15 @@ def nginx_conf(variables: dict[str, str], port: int) -> str:
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that signs itself, and its key; return where they are."""
+    """Write a certificate for HOST that signs itself, and its key; return where they are."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bridge.test")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
     made = (
         x509.CertificateBuilder(
             name, name, key.public_key(), x509.random_serial_number(), now - day, now + day
         )
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
