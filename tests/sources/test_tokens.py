@@ -2,7 +2,10 @@
 
 import asyncio
 import gzip
+import itertools
+import ssl
 import time
+from typing import Any
 
 import httpx
 import jwt
@@ -13,7 +16,7 @@ from jwt.algorithms import ECAlgorithm
 from bridge.settings import SourceSettings
 from bridge.sources.base import UnavailableError, UnverifiedError
 from bridge.sources.tokens import KeySet, Tokens
-from tests.proxies import played_route
+from tests.proxies import played_route, running_api
 
 KEY = "a-shared-key-of-more-than-32-bytes"
 
@@ -76,3 +79,23 @@ async def test_key_set_is_not_asked_for_packed() -> None:
     with pytest.raises(UnavailableError, match="bytes"):
         await KeySet("https://keys.test", played_route(answer)).find("a")
     assert asked == ["identity"]
+
+
+async def test_fetches_share_what_tls_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificates of all authorities are read once, not each time a stranger names an unknown key."""
+    made: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+
+    def make_noted(**given: Any) -> ssl.SSLContext:
+        made.append(make(**given))
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", make_noted)
+    seconds = itertools.count(0, 100)
+    async with running_api(b"{}") as api:
+        keys = KeySet(api.url, clock=lambda: float(next(seconds)))
+        for number in range(3):
+            with pytest.raises(UnavailableError):
+                await keys.find(f"key-{number}")
+        assert api.answered == 3
+    assert len(made) <= 1
