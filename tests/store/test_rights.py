@@ -1,6 +1,7 @@
 """Redis does not let the bridge work: it is said before anything waits for it, with what is missing."""
 
 import asyncio
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 import redis
 
-from bridge.embedded import EmbeddedValkey
+from bridge.embedded import EmbeddedValkey, server_binary
 from bridge.settings import RedisSettings
 from bridge.store.journal import Journal
-from bridge.store.redis import open_store
+from bridge.store.redis import STORE_ERRORS, open_store
 from bridge.store.rights import hindrance
+from tests.e2e.place import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,3 +122,35 @@ async def test_the_way_out_fits(
     assert told
     assert way_out in told
     await store.close()
+
+
+def test_a_cluster_cannot_be_used() -> None:
+    """Our scripts and transactions are about many keys: said at once, also by a cluster that is whole."""
+    with tempfile.TemporaryDirectory(prefix="bv-") as folder:
+        socket = Path(folder) / "valkey.sock"
+        command = [
+            server_binary(), "--port", str(free_port()), "--bind", "127.0.0.1", "--unixsocket", str(socket),
+            "--dir", folder, "--cluster-enabled", "yes", "--save", "", "--appendonly", "yes",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
+            try:
+                assert "a Redis cluster cannot be used" in asyncio.run(whole_cluster(f"unix://{socket}"))
+            finally:
+                running.terminate()
+
+
+async def whole_cluster(url: str) -> str:
+    """Give a cluster of one all slots, and return what is said of it."""
+    store = open_store(RedisSettings(url=url, prefix="bridge"))
+    try:
+        while True:
+            try:
+                await store.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+                break
+            except STORE_ERRORS:
+                await asyncio.sleep(0.01)  # until it listens
+        while "cluster_state:ok" not in await store.call("CLUSTER", "INFO"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return str(await hindrance(store))
+    finally:
+        await store.close()
