@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find bridge workers -type f -not -name '*.pyc')
 PYTEST := $(BIN)/pytest
 
-.PHONY: demo test lint types peers bench chaos night fuzz format clean
+.PHONY: demo test lint types peers bench chaos night fuzz figures format clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed ## watch a GitBook organisation follow its directory (Ctrl-C ends it)
@@ -39,6 +39,9 @@ lint: $(VENV)/installed
 
 types: $(VENV)/installed
 	$(BIN)/mypy
+
+figures: $(VENV)/installed ## sizes and density of the code, as docs/design.md has them
+	$(BIN)/python .ci/figures.py
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
