@@ -9,6 +9,7 @@ import pytest
 
 from bridge.sandbox import Sandbox, running_sandbox
 from tests.e2e.place import Place
+from tests.store.catalogued import read_unlisted
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def make_place(folder: Path, sandbox: Sandbox) -> Iterator[Callable[..., Place]]:
-    """Make a place; whatever runs in it is ended with the test."""
+    """Make a place; what runs in it is ended with the test, and what it wrote is in the catalogue of keys."""
     places: list[Place] = []
 
     def make(**options: Any) -> Place:
@@ -35,5 +36,9 @@ def make_place(folder: Path, sandbox: Sandbox) -> Iterator[Callable[..., Place]]
         return places[-1]
 
     yield make
+    unlisted = [
+        each for place in places for each in read_unlisted(place.folder / "data" / "valkey.sock", "bridge")
+    ]
     for place in places:
         place.end()
+    assert unlisted == []

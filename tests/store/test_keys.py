@@ -7,12 +7,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bridge.store.keys import CATALOGUE, Key, table
-from tests.store.older_data import FILE, PREFIX, TARGET
+from bridge.store.keys import table
+from tests.store.catalogued import KEYS, find_key
+from tests.store.older_data import FILE, PREFIX
 
 ROOT = Path(__file__).parents[2]
-KEYS = [key for keys in CATALOGUE.values() for key in keys]
-NAMES = {key.name.partition(":{")[0] for key in KEYS}
+NAMES = {key.name for key in KEYS}
 LITERAL = re.compile(r'\.key\(\s*"([a-z_:]+)"')
 IN_LUA = re.compile(r"prefix \.\. ':([a-z_]+)")
 OF_SCIM = {  # what follows a source's name: `Shelf.key`
@@ -52,21 +52,10 @@ def test_every_name_in_the_catalogue_is_in_the_code() -> None:
     assert [name for name in sorted(NAMES) if not re.search(rf"[\"':]{name}[\"':]", code)] == []
 
 
-def key_of(text: str) -> Key | None:
-    """Return which key of the catalogue one of Redis is."""
-    name, _, rest = text.removeprefix(f"{PREFIX}:").partition(":")
-    if name == "scim":
-        kind = rest.split(":")[1]
-        return next(key for key in KEYS if key.scope.startswith(f"source:{kind}:"))
-    if name == "losses" and rest != TARGET:
-        name = "losses:{team}"
-    return next((key for key in KEYS if key.name == name), None)
-
-
 @pytest.mark.parametrize(("text", "row"), sorted(orjson.loads(FILE.read_bytes())["keys"].items()))
 def test_what_was_written_is_of_the_type_that_it_says(text: str, row: list[object]) -> None:
     """Each key of a whole story."""
-    key = key_of(text)
+    key = find_key(text.removeprefix(f"{PREFIX}:"))
     assert key is not None, text
     assert key.kind == row[0]
     assert bool(key.scope) == (text.count(":") > 1)
