@@ -11,10 +11,8 @@ from bridge.outbound import is_here
 from bridge.settings import Secret, Settings, SourceSettings, inline_secrets
 from bridge.store.journal import SEEN_SECONDS
 
-SHORTEST = 16  # characters: fewer are found by trying
-_SHORTEST_KEY = (
-    24  # bytes: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-)
+_SHORTEST = 16  # characters: fewer are found by trying
+_SHORTEST_KEY = 24  # bytes: the specification of Standard Webhooks, "Signature scheme"
 _MOUNTED = ("/run/secrets/", "/var/run/secrets/")  # by Docker or Kubernetes, for one container
 
 
@@ -83,4 +81,4 @@ def _shortness(source: SourceSettings, secret: Secret) -> str | None:
     text = secret.reveal()
     if source.kind == "okta-workflows" and source.auth == "basic":
         text = text.partition(":")[2]
-    return f"it has {len(text)} characters, fewer than {SHORTEST}" if len(text) < SHORTEST else None
+    return f"it has {len(text)} characters, fewer than {_SHORTEST}" if len(text) < _SHORTEST else None

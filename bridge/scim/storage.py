@@ -216,12 +216,8 @@ class Resources(AsyncScimStorage):
         transaction.add_all(self._shelf.put(row, before))
         transaction.add_all(self._shelf.regroup(row.id, came, went))
         users = await self._shelf.there("User", [*came, *went])
-        news = [
-            *tell_resource(row, before),
-            *tell_members(
-                row.id, [one for one in came if one in users], [one for one in went if one in users]
-            ),
-        ]
+        joined, left = [one for one in came if one in users], [one for one in went if one in users]
+        news = [*tell_resource(row, before), *tell_members(row.id, joined, left)]
         notices = tell_unknown(row, [one for one in came if one not in users])
         await self._commit(transaction, news, before.modified if before else 0, notices)
 
