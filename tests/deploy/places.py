@@ -190,3 +190,13 @@ def compose() -> dict[str, Any]:
     """Return compose.yaml."""
     told: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
     return told
+
+
+def find_program(name: str, checks: str) -> str:
+    """Return a program's path; skip the test without it, but in CI it has to be there. `checks`: what."""
+    path = shutil.which(name)
+    if path is None and os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed, and CI is where {checks} is checked")
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path

@@ -10,22 +10,25 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import orjson
 
 from bridge.commands.status import read_status
-from bridge.sandbox import Sandbox
+from bridge.sandbox import Sandbox, running_sandbox
 from bridge.settings import Settings, read_settings
 from bridge.store.redis import open_store
 
 BRIDGE = Path(sys.executable).parent / "bridge"
 SECRET = "flow-secret-of-the-tests"
 DEADLINE = 30.0
+P = TypeVar("P", bound="Place")
 NO_GUARD = "max_removals = 100000\nmax_removal_percent = 100\nteam_max_removal_percent = 100"
 
 CONFIG = """
@@ -231,3 +234,17 @@ class Place:
     def log(self) -> str:
         """Return all that the processes logged."""
         return "\n".join(path.read_text(encoding="utf-8") for path in sorted(self.folder.glob("*.log")))
+
+
+@asynccontextmanager
+async def running_place(make: Callable[[Path, Sandbox], P]) -> AsyncIterator[P]:
+    """Start receiver and worker in a place of their own, beside a sandbox."""
+    with tempfile.TemporaryDirectory(prefix="be-") as folder:
+        async with running_sandbox(Sandbox("acme", "sandbox-token-of-the-tests")) as sandbox:
+            place = make(Path(folder), sandbox)
+            place.start("run")
+            try:
+                await place.ready()
+                yield place
+            finally:
+                place.end()

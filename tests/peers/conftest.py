@@ -11,7 +11,7 @@ import pytest
 from bridge.sandbox import Sandbox, running_sandbox
 from tests.peers.processes import Jackson, Prism
 from tests.peers.scene import Bridge, Scene
-from tests.peers.scim_place import ScimPlace, running_place
+from tests.peers.scim_place import ScimPlace, running_scim
 from tests.peers.signers import Node
 from tests.peers.spec import NODE_MODULES, Spec, cut, load_spec, write_v1
 
@@ -110,5 +110,5 @@ def scene(jackson: Jackson, sandbox: Sandbox, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 async def place() -> AsyncIterator[ScimPlace]:
     """A receiver and a worker, with a SCIM source."""
-    async with running_place() as one:
+    async with running_scim() as one:
         yield one

@@ -2,17 +2,15 @@
 
 import json
 import os
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bridge.sandbox import Sandbox, running_sandbox
+from bridge.sandbox import Sandbox
 from bridge.settings import Settings
-from tests.e2e.place import NO_GUARD, Place
+from tests.e2e.place import NO_GUARD, Place, running_place
 
 TOKEN = "scim-token-of-the-tests"
 SOURCE = """[[sources]]
@@ -62,15 +60,6 @@ class ScimPlace(Place):
         return {title: set(people) for title, people in self.sandbox.teams().items()}
 
 
-@asynccontextmanager
-async def running_place(guard: str = NO_GUARD) -> AsyncIterator[ScimPlace]:
+def running_scim(guard: str = NO_GUARD) -> AbstractAsyncContextManager[ScimPlace]:
     """Start receiver and worker beside a sandbox."""
-    with tempfile.TemporaryDirectory(prefix="bs-") as folder:
-        async with running_sandbox(Sandbox("acme", "sandbox-token-of-the-tests")) as sandbox:
-            place = ScimPlace(Path(folder), sandbox, guard)
-            place.start("run")
-            try:
-                await place.ready()
-                yield place
-            finally:
-                place.end()
+    return running_place(lambda folder, sandbox: ScimPlace(folder, sandbox, guard))

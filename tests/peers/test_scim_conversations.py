@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.peers.scim_place import ScimPlace, running_place
+from tests.peers.scim_place import ScimPlace, running_scim
 
 pytestmark = pytest.mark.peers
 
@@ -210,7 +210,7 @@ async def test_entra(place: ScimPlace) -> None:
 async def test_a_bare_remove_of_members_meets_the_guard() -> None:
     """A provider that empties a group by mistake takes nobody out of the team until a person approves."""
     guard = "max_removals = 100000\nmax_removal_percent = 100\nteam_min_removals = 3"
-    async with running_place(guard) as place:
+    async with running_scim(guard) as place:
         people = [await okta_assigns(place, f"u{number}") for number in range(12)]
         members = [{"value": one} for one in people]
         body = {"schemas": [GROUP], "displayName": "Writers", "members": members}

@@ -6,18 +6,16 @@ their vendors document them, proven as they prove them, by their own packages wh
 
 import json
 import re
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from bridge.sandbox import Sandbox, running_sandbox
-from tests.e2e.place import Place
+from bridge.sandbox import Sandbox
+from tests.e2e.place import Place, running_place
 from tests.peers.signers import Node, Sign, standardwebhooks_python, svix_python
 
 pytestmark = pytest.mark.peers
@@ -27,19 +25,15 @@ FLOW = 'kind = "okta-workflows"\nauth = "hmac"\nsecrets = ["env:FLOW_SECRET"]\n'
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw=="
 
 
-@asynccontextmanager
-async def running_place(kind: str, more: str = "") -> AsyncIterator[Place]:
+def running_source(kind: str, more: str = "") -> AbstractAsyncContextManager[Place]:
     """Start receiver and worker with a source of a kind, which knows SECRET; `more`: lines of its table."""
-    with tempfile.TemporaryDirectory(prefix="bw-") as folder:
-        async with running_sandbox(Sandbox("acme", "sandbox-token-of-the-tests")) as sandbox:
-            place = Place(Path(folder), sandbox)
-            place.rewrite(FLOW, f'kind = "{kind}"\nsecrets = ["{SECRET}"]\n{more}\n')
-            place.start("run")
-            try:
-                await place.ready()
-                yield place
-            finally:
-                place.end()
+
+    def make(folder: Path, sandbox: Sandbox) -> Place:
+        place = Place(folder, sandbox)
+        place.rewrite(FLOW, f'kind = "{kind}"\nsecrets = ["{SECRET}"]\n{more}\n')
+        return place
+
+    return running_place(make)
 
 
 async def deliver(place: Place, body: Any, headers: dict[str, str], elements: int = 1) -> None:
@@ -90,7 +84,7 @@ async def test_okta_workflows() -> None:
     told = guide()
     assert len(told) == 13
     headers = {"Authorization": f"Bearer {SECRET}"}
-    async with running_place("okta-workflows", 'auth = "bearer"') as place:
+    async with running_source("okta-workflows", 'auth = "bearer"') as place:
         for body in (one for one in told if one["occurred_at"] < "2026-02-01"):
             await deliver(place, body, headers)
         await place.until_members("ana", "ben")
@@ -165,7 +159,7 @@ async def test_okta_event_hooks() -> None:
     (https://support.1password.com/files/media/saas-manager/15511050727325/sample_data.json).
     """
     headers = {"Authorization": SECRET, "Accept": "application/json", "Content-Type": "application/json"}
-    async with running_place("okta-event-hooks") as place:
+    async with running_source("okta-event-hooks") as place:
         async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
             challenge = {"x-okta-verification-challenge": "my verification challenge", **headers}
             answer = await http.get(f"http://127.0.0.1:{place.port}/webhooks/okta", headers=challenge)
@@ -213,7 +207,7 @@ async def test_workos(node: Node) -> None:
     rows, sign = workos_rows(), node.peer("workos", "workos").sign
     assert sign
     marcelina, team = "marcelina.davis", rows["group.updated"]["data"]["name"]
-    async with running_place("workos") as place:
+    async with running_source("workos") as place:
 
         async def tell(number: int, name: str) -> None:
             row = rows[name] | {"id": f"event_{number}", "created_at": f"2026-01-15T12:00:0{number}.000Z"}
@@ -248,7 +242,7 @@ async def test_standard_webhooks(node: Node) -> None:
         )
     ]  # fmt: skip
     ana, writers = {"id": "u1", "email": "ana@acme.test", "active": True}, {"id": "g1", "name": "Writers"}
-    async with running_place("standard-webhooks", 'body = "bridge"') as place:
+    async with running_source("standard-webhooks", 'body = "bridge"') as place:
 
         async def tell(sign: Sign | None, event: str, at: int, **parts: Any) -> None:
             assert sign
