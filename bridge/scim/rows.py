@@ -81,6 +81,11 @@ def size_beside(members: int) -> str:
     return str(members) if members else ""
 
 
+def beside_of(kind: str, others: Collection[str]) -> str:
+    """Return what memberships that were read add to a resource's version."""
+    return digest_groups(others) if kind == "User" else size_beside(len(others))
+
+
 def decode_row(kind: str, ident: str, text: str, beside: str = "") -> Row:
     """Return the row that `Row.encode` wrote."""
     version, created, modified, active, fields = orjson.loads(text)

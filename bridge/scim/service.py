@@ -34,7 +34,7 @@ from bridge.scim.filters import refuse_long
 from bridge.scim.members import MemberChange
 from bridge.scim.recorder import Recorder
 from bridge.scim.resources import MODELS, PROVIDER, Group, User
-from bridge.scim.rows import etag, kind_of
+from bridge.scim.rows import beside_of, etag, kind_of
 from bridge.scim.shelf import SIDES, Shelf
 from bridge.scim.storage import LostRaceError, Resources
 from bridge.store.departures import read_departures
@@ -189,27 +189,14 @@ class Service:
         if "Resources" in body and wanted["Group"]:
             body["Resources"] = shown = await self._fitting(shown)
             body["itemsPerPage"] = len(shown)
-        if "Resources" in body:
-            await self._complete_versions(shown)
         for kind, side in SIDES.items():
             resources = [one for one in shown if kind_of(str(one.get("id", ""))) == kind]
-            if wanted[kind] and resources:
-                await self._show(kind, side, resources)
-
-    async def _show(self, kind: str, side: str, resources: Sequence[dict[str, Any]]) -> None:
-        others = await self._shelf.others_of(kind, [one["id"] for one in resources])
-        for resource, found in zip(resources, others, strict=True):
-            if found or kind == "Group":  # a client may add nobody to a group that shows no members at all
-                resource[side] = [{"value": ident} for ident in found]
-
-    async def _complete_versions(self, resources: Sequence[dict[str, Any]]) -> None:
-        """Put into the versions of listed resources what their memberships add (see `Row.beside`)."""
-        listed = [one for one in resources if "version" in one.get("meta", {})]
-        for kind in SIDES:
-            those = [one for one in listed if kind_of(str(one.get("id", ""))) == kind]
-            found = await self._shelf.beside(kind, [one["id"] for one in those])
-            for one, beside in zip(those, found, strict=True):
-                one["meta"]["version"] = etag(int(one["meta"]["version"][3:-1]), beside)
+            idents = [one["id"] for one in resources]
+            others = await self._shelf.others_of(kind, idents) if wanted[kind] else []
+            _show(kind, side, resources, others)
+            if "Resources" in body:  # one resource alone was read with its version
+                known = [beside_of(kind, each) for each in others] or await self._shelf.beside(kind, idents)
+                _complete_versions(resources, known)
 
     async def _fitting(self, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return as many as have no more members together than an answer may show, at least one."""
@@ -221,6 +208,20 @@ class Service:
             if total > MOST_SHOWN and number:
                 return resources[:number]
         return resources
+
+
+def _show(kind: str, side: str, resources: Sequence[dict[str, Any]], others: Sequence[list[str]]) -> None:
+    """Put memberships into resources; none where `others` is empty."""
+    for resource, found in zip(resources, others, strict=False):
+        if found or kind == "Group":  # a client may add nobody to a group that shows no members at all
+            resource[side] = [{"value": ident} for ident in found]
+
+
+def _complete_versions(resources: Sequence[dict[str, Any]], besides: Sequence[str]) -> None:
+    """Put into the versions of listed resources what their memberships add (see `Row.beside`)."""
+    for one, beside in zip(resources, besides, strict=True):
+        if "version" in one.get("meta", {}):
+            one["meta"]["version"] = etag(int(one["meta"]["version"][3:-1]), beside)
 
 
 def _wants(side: str, told: Mapping[str, Any]) -> bool:

@@ -176,7 +176,7 @@ TARGET = (
     Key("listings", "{target}", "hash", "list → how far it was read", "converge", "10 minutes"),
     Key(
         "listing",
-        "target:list",
+        "{target}:{list}",
         "hash",
         "the rows of a list that is read in slices",
         "converge",
